@@ -1,0 +1,1 @@
+"""The brain: conducts conversations that any replica can rebuild from their journal."""
