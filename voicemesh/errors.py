@@ -57,8 +57,8 @@ class InvalidInput(VoicemeshError):
     status = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_FIELD"
 
-    def __init__(self, field: str, problem: str, **details: object) -> None:
-        super().__init__(f"{field}: {problem}", field=field, **details)
+    def __init__(self, field: str, problem: str, *, reason: str = "", **details: object) -> None:
+        super().__init__(f"{field}: {problem}", reason=reason, field=field, **details)
 
 
 class OutOfOrder(InvalidInput):
