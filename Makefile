@@ -23,6 +23,7 @@ proto: $(STAMP) ## regenerate voicemesh/api from protos/
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --python_out=. --grpc_python_out=. \
 	  --mypy_out=quiet:. --mypy_grpc_out=quiet,only_async:. $(PROTOS)
+	cp protos/service_config.json voicemesh/api/
 
 proto-check: proto ## fail on stale stubs
 	@test -z "$$(git status --porcelain voicemesh/api)" || (git status --short voicemesh/api; exit 1)

@@ -1,0 +1,31 @@
+"""Runs coroutine tests: on a real loop, or (``virtual_time``) on one whose clock jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING
+
+from tests.support.virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    import pytest
+
+DEADLINE_SECONDS = 120.0
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    names = inspect.signature(test).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    virtual = pyfuncitem.get_closest_marker("virtual_time") is not None
+
+    async def bounded() -> None:
+        await asyncio.wait_for(test(**arguments), None if virtual else DEADLINE_SECONDS)
+
+    factory = VirtualTimeLoop if virtual else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(bounded())
+    return True

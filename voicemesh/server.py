@@ -1,0 +1,226 @@
+"""Serves a part's gRPC service: health, reflection, admission, drain, and the options that work.
+
+The options and their reasons: Envoy pings its upstreams every few hundred milliseconds, which a
+default server answers with "too many pings"; and default buffers hold minutes of stale audio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import grpc.aio
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from voicemesh import telemetry
+from voicemesh.errors import Misconfigured, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from voicemesh.settings import ServiceSettings
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+STOP_GRACE_SECONDS = 0.5
+
+_log = telemetry.get_logger("server")
+
+
+class LiveStreams:
+    """The streams that a service has admitted; knows whether one more may come."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def count(self) -> int:
+        """How many are live."""
+        return self._count
+
+    @property
+    def draining(self) -> bool:
+        """Whether new ones are turned away for good."""
+        return self._draining
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Hold one place; raise Unavailable when draining, Refused when full."""
+        if self._draining:
+            telemetry.REFUSED.labels("draining").inc()
+            raise Unavailable("this replica is draining", reason="DRAINING")
+        if self._count >= self._limit:
+            telemetry.REFUSED.labels("full").inc()
+            raise Refused(f"this replica serves {self._limit} streams at most", limit=self._limit)
+        self._count += 1
+        self._empty.clear()
+        telemetry.CALLS.set(self._count)
+        try:
+            yield
+        finally:
+            self._count -= 1
+            telemetry.CALLS.set(self._count)
+            if not self._count:
+                self._empty.set()
+
+    def close(self) -> None:
+        """Turn new ones away from now on."""
+        self._draining = True
+
+    async def wait_empty(self) -> None:
+        """Return when none is live."""
+        await self._empty.wait()
+
+
+class Service(Protocol):
+    """What a process serves."""
+
+    names: Sequence[str]
+    """Full gRPC service names, for health and reflection."""
+    live: LiveStreams
+    """Its streams."""
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add its servicers."""
+
+    async def start(self) -> None:
+        """Make ready (load models); health says NOT_SERVING until it returns."""
+
+    async def drain(self) -> None:
+        """Ask live streams to leave; new ones are turned away already."""
+
+    async def stop(self) -> None:
+        """Let go of everything; called once no stream is served any more."""
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.http2.min_ping_interval_without_data_ms", 200),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.lookahead_bytes", 65535),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", max_message_bytes),
+    ]
+
+
+class _Running:
+    """One service on one port."""
+
+    def __init__(
+        self, service: Service, address: str, health_servicer: health.aio.HealthServicer
+    ) -> None:
+        self.service = service
+        self.address = address
+        self._health = health_servicer
+
+    async def set_serving(self, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        value = status.SERVING if serving else status.NOT_SERVING
+        for name in ("", *self.service.names):
+            await self._health.set(name, value)
+
+    async def drain(self, deadline_seconds: float, hurry: asyncio.Event) -> None:
+        """Hand streams over until none is left, the deadline passes or ``hurry`` is set."""
+        await self.set_serving(False)
+        self.service.live.close()
+        await self.service.drain()
+        waits = [
+            asyncio.create_task(self.service.live.wait_empty()),
+            asyncio.create_task(hurry.wait()),
+        ]
+        _, pending = await asyncio.wait(
+            waits, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in pending:
+            task.cancel()
+        _log.info("drained", streams_left=self.service.live.count)
+
+
+@asynccontextmanager
+async def _running(
+    service: Service, settings: ServiceSettings, max_message_bytes: int
+) -> AsyncIterator[_Running]:
+    server = grpc.aio.server(options=_options(max_message_bytes))
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    service.register(server)
+    names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    try:
+        port = server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        raise Misconfigured(
+            f"VOICEMESH_LISTEN: cannot listen on {settings.listen}; is the port taken?",
+            address=settings.listen,
+        ) from error
+    running = _Running(service, f"{settings.listen.rpartition(':')[0]}:{port}", servicer)
+    await running.set_serving(False)
+    await server.start()
+    try:
+        await service.start()
+        _calm_garbage_collector()
+        await running.set_serving(True)
+        yield running
+    finally:
+        await server.stop(STOP_GRACE_SECONDS)
+        await service.stop()
+
+
+def _calm_garbage_collector() -> None:
+    # A full collection over everything loaded at start stops all calls for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+@asynccontextmanager
+async def serving(
+    service: Service, settings: ServiceSettings, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> AsyncIterator[str]:
+    """Serve while the block runs; yield the address. For tests and for embedding."""
+    async with _running(service, settings, max_message_bytes) as running:
+        yield running.address
+
+
+async def serve(
+    service: Service, settings: ServiceSettings, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> None:
+    """Serve until SIGTERM or SIGINT and the drain after it; a second signal ends at once."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with (
+        telemetry.measuring_lag(),
+        _running(service, settings, max_message_bytes) as running,
+    ):
+        _log.info("serving", address=running.address)
+        await stop.wait()
+        await running.drain(settings.drain_seconds, hurry)
+
+
+def run(coroutine_function: Serving) -> None:
+    """Run a part's main coroutine on the fast event loop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine_function())
+
+
+class Serving(Protocol):
+    """A part's main coroutine function."""
+
+    async def __call__(self) -> None:
+        """Serve until told to stop."""
