@@ -1,0 +1,19 @@
+"""From a topology to the files that Envoy runs on."""
+
+from mesh.envoy.binary import binary, validate
+from mesh.envoy.files import write
+from mesh.envoy.lint import check, lint
+from mesh.envoy.model import Endpoint, Layout, Rendered
+from mesh.envoy.render import render
+
+__all__ = [
+    "Endpoint",
+    "Layout",
+    "Rendered",
+    "binary",
+    "check",
+    "lint",
+    "render",
+    "validate",
+    "write",
+]

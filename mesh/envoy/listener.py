@@ -1,0 +1,148 @@
+"""The one listener of each Envoy. It is static: changing a listener ends every live call on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh.envoy.model import ROUTES, Json, Layout, extension, typed, watched
+
+if TYPE_CHECKING:
+    from mesh.services import DoorName
+    from mesh.topology import Region
+
+STREAM_WINDOW = 64 * 1024
+CONNECTION_WINDOW = 1024 * 1024
+CONNECTION_BUFFER = 32 * 1024
+"""Small on purpose: with Envoy's defaults a stalled reader leaves minutes of audio in the path."""
+
+STREAMS_PER_CONNECTION: dict[DoorName, int] = {"edge": 100, "mesh": 20000}
+"""A gRPC client queues silently beyond it: strangers get few, our gateways hold all their calls
+on one connection."""
+
+INTERNAL_PREFIXES = ("x-envoy-", "x-voicemesh-")
+"""Request headers that only our own processes may send; the edge drops them from callers."""
+
+_ACCESS_LOG = {
+    "time": "%START_TIME%",
+    "type": "%ACCESS_LOG_TYPE%",
+    "method": "%REQ(:PATH)%",
+    "grpc_status": "%GRPC_STATUS%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "cluster": "%UPSTREAM_CLUSTER%",
+    "upstream": "%UPSTREAM_HOST%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "milliseconds": "%DURATION%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "messages": "%FILTER_STATE(envoy.filters.http.grpc_stats)%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+}
+
+
+def listener(region: Region, door: DoorName, port: int, layout: Layout) -> Json:
+    """Return the listener of one Envoy."""
+    return {
+        "name": door,
+        "address": {"socket_address": {"address": region.host, "port_value": port}},
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
+        # Shared only between workers: with it, a second Envoy would silently share the port.
+        "enable_reuse_port": region.door(door).concurrency > 1,
+        "filter_chains": [
+            {
+                "filters": [
+                    extension(
+                        "envoy.filters.network.http_connection_manager",
+                        "envoy.extensions.filters.network.http_connection_manager.v3"
+                        ".HttpConnectionManager",
+                        **_connections(door, layout),
+                        **(_untrusted() if door == "edge" else _trusted()),
+                    )
+                ]
+            }
+        ],
+    }
+
+
+def _connections(door: DoorName, layout: Layout) -> Json:
+    return {
+        "stat_prefix": door,
+        "stream_idle_timeout": "60s",  # until the route is known; every route says 0s
+        "request_headers_timeout": "5s",
+        "generate_request_id": True,
+        "http2_protocol_options": {
+            "max_concurrent_streams": STREAMS_PER_CONNECTION[door],
+            "initial_stream_window_size": STREAM_WINDOW,
+            "initial_connection_window_size": CONNECTION_WINDOW,
+            "connection_keepalive": {"interval": "10s", "timeout": "5s"},  # finds dead clients
+        },
+        "rds": {"route_config_name": ROUTES, "config_source": watched(layout.routes)},
+        "access_log": [_access_log(layout)],
+        "access_log_options": {
+            "access_log_flush_interval": "60s",  # a call shows up before it ends
+            "flush_access_log_on_new_request": True,
+        },
+        "http_filters": [
+            extension(
+                "envoy.filters.http.grpc_stats",
+                "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+                stats_for_all_methods=True,
+                emit_filter_state=True,
+            ),
+            extension(
+                "envoy.filters.http.router",
+                "envoy.extensions.filters.http.router.v3.Router",
+                suppress_envoy_headers=door == "edge",
+            ),
+        ],
+    }
+
+
+def _untrusted() -> Json:
+    return {
+        "codec_type": "AUTO",
+        "use_remote_address": True,
+        # Naming a range that no caller comes from makes loopback callers outsiders too.
+        "internal_address_config": {
+            "cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
+        },
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "server_header_transformation": "OVERWRITE",
+        "server_name": "voicemesh",
+        "common_http_protocol_options": {
+            "idle_timeout": "3600s",
+            "headers_with_underscores_action": "REJECT_REQUEST",
+            "max_headers_count": 64,
+        },
+        "early_header_mutation_extensions": [
+            extension(
+                "envoy.http.early_header_mutation.header_mutation",
+                "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+                mutations=[
+                    {"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}}
+                    for prefix in INTERNAL_PREFIXES
+                ],
+            )
+        ],
+    }
+
+
+def _trusted() -> Json:
+    return {
+        "codec_type": "HTTP2",
+        "use_remote_address": False,
+        "common_http_protocol_options": {"idle_timeout": "3600s"},
+    }
+
+
+def _access_log(layout: Layout) -> Json:
+    return {
+        "name": "envoy.access_loggers.file",
+        "typed_config": typed(
+            "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            path=str(layout.access_log),
+            log_format={"json_format": _ACCESS_LOG},
+        ),
+    }

@@ -1,0 +1,113 @@
+"""What the generator takes and gives: plain data, no files and no processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mesh.services import DoorName, ServiceName
+
+Json: TypeAlias = dict[str, Any]
+
+ROUTES = "voicemesh"
+"""Name of the route configuration."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One live replica, as Envoy needs to know it."""
+
+    service: ServiceName
+    address: str
+    port: int
+    region: str
+    replica: str
+    priority: int = 0
+    """0 is this region; further regions follow in order."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one Envoy process finds its files.
+
+    Each kind has its own watched folder: a new replica does not make Envoy read clusters and
+    routes again.
+    """
+
+    folder: Path
+    access_log: Path
+
+    @property
+    def bootstrap(self) -> Path:
+        """Static part: listener, guards, admin socket."""
+        return self.folder / "envoy.json"
+
+    @property
+    def clusters(self) -> Path:
+        """CDS file."""
+        return self.folder / "clusters" / "clusters.json"
+
+    @property
+    def routes(self) -> Path:
+        """RDS file."""
+        return self.folder / "routes" / "routes.json"
+
+    def endpoints(self, cluster: str) -> Path:
+        """Return the EDS file of one cluster (Envoy rejects a file with two)."""
+        return self.folder / "endpoints" / f"{cluster}.json"
+
+    @property
+    def admin(self) -> Path:
+        """Admin socket, mode 0600."""
+        return self.folder / "admin.sock"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The whole configuration of one Envoy process."""
+
+    door: DoorName
+    layout: Layout
+    bootstrap: Json
+    clusters: Json
+    routes: Json
+    endpoints: Mapping[str, Json] = field(default_factory=dict)
+    """EDS document by cluster."""
+
+    def files(self) -> dict[Path, Json]:
+        """Every document by its file, in the order in which they may be written."""
+        documents = {self.layout.endpoints(name): data for name, data in self.endpoints.items()}
+        documents[self.layout.clusters] = self.clusters
+        documents[self.layout.routes] = self.routes
+        documents[self.layout.bootstrap] = self.bootstrap
+        return documents
+
+
+def typed(kind: str, **fields: object) -> Json:
+    """Return a ``typed_config``: the message's fields and its type."""
+    return {"@type": f"type.googleapis.com/{kind}", **fields}
+
+
+def extension(name: str, kind: str, **fields: object) -> Json:
+    """Return a named extension with its ``typed_config``."""
+    return {"name": name, "typed_config": typed(kind, **fields)}
+
+
+def watched(path: Path) -> Json:
+    """Return a config source that Envoy reads again after a rename into the file's folder."""
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": str(path),
+            "watched_directory": {"path": str(path.parent)},
+        },
+    }
+
+
+def seconds(milliseconds: int) -> str:
+    """Write a duration the way protobuf's JSON does."""
+    return f"{milliseconds / 1000:g}s"

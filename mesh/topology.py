@@ -1,0 +1,233 @@
+"""Topologies: which regions there are, which services run there, and how many of each.
+
+A topology is one YAML file (``mesh/topologies/*.yaml``); every Envoy configuration is generated
+from it. A mistake in the file raises Misconfigured with file, line, field and what to do.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from mesh.services import SERVICES, DoorName, ServiceName
+from mesh.yamlfile import Document, Place
+from voicemesh.errors import InvalidInput, Misconfigured
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+LOCAL = Path(__file__).parent / "topologies" / "local.yaml"
+"""The topology used when none is named: one region on this machine."""
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+Slug: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Port: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=65535)]
+
+
+def _plain_text(value: object) -> object:
+    """Take ``OMP_NUM_THREADS: 2`` as it was meant: the environment holds text."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Environment: TypeAlias = dict[
+    Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")],
+    Annotated[str, BeforeValidator(_plain_text)],
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Door(_Part):
+    """One of the two Envoys of a region."""
+
+    port: Port = 0
+    """Port it listens on; 0 takes any free port."""
+    concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
+    """Worker threads. Each has its own upstream connections and its own view of load."""
+    heap_mib: Annotated[int, Field(strict=True, ge=64)] = 1024
+    """Memory at which it sheds load (from 90 % on)."""
+    log_level: LogLevel = "warning"
+
+
+class Service(_Part):
+    """How one service runs in one region."""
+
+    replicas: Annotated[int, Field(strict=True, ge=0, le=64)] = 1
+    """Processes at the start; ``voicemesh scale`` changes it while calls run."""
+    engines: dict[Slug, tuple[Slug, ...]] = Field(default_factory=dict)
+    """Engines an adapter offers, by model set (``voicemesh up --models``)."""
+    command: tuple[str, ...] = ()
+    """Command to run instead of ``python -m <service>``."""
+    environment: Environment = Field(default_factory=dict)
+    """Variables for this service's processes; they win over the topology's."""
+    log_level: LogLevel | None = None
+    """Least severe log line; the topology's where absent."""
+
+
+class Region(_Part):
+    """One region: two Envoys and the services behind them."""
+
+    name: Slug
+    host: str = "127.0.0.1"
+    """Address its processes listen on and are reached at."""
+    edge: Door = Door()
+    mesh: Door = Door()
+    services: dict[ServiceName, Service] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Region:
+        if self.edge.port and self.edge.port == self.mesh.port:
+            raise ValueError(
+                f"edge and mesh both listen on port {self.edge.port}; give them different ports"
+            )
+        return self
+
+    def door(self, name: DoorName) -> Door:
+        """Return one of the two Envoys."""
+        return self.edge if name == "edge" else self.mesh
+
+    def behind(self, door: DoorName) -> tuple[ServiceName, ...]:
+        """Return the services that callers reach through an Envoy."""
+        return tuple(
+            name for name in SERVICES if name in self.services and SERVICES[name].door == door
+        )
+
+
+class Tuning(_Part):
+    """How fast trouble is noticed; every duration in milliseconds unless named otherwise."""
+
+    health_interval_ms: Annotated[int, Field(strict=True, ge=50)] = 500
+    """Time between two health checks of one replica."""
+    health_timeout_ms: Annotated[int, Field(strict=True, ge=50)] = 300
+    """Time a replica has to answer one; two misses take it out."""
+    keepalive_ms: Annotated[int, Field(strict=True, ge=100)] = 300
+    """Interval and timeout of HTTP/2 pings: what ends the live streams of a hung replica."""
+    slow_start_seconds: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Window in which a new replica's share grows from 10 % to its full part; 0 is at once."""
+
+    @model_validator(mode="after")
+    def _answers_before_the_next(self) -> Tuning:
+        if self.health_timeout_ms >= self.health_interval_ms:
+            raise ValueError("health_timeout_ms must be smaller than health_interval_ms")
+        return self
+
+
+class Topology(_Part):
+    """A whole mesh."""
+
+    name: Slug
+    regions: tuple[Region, ...] = Field(min_length=1)
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """How long live calls may go on after a process was told to stop."""
+    log_level: LogLevel = "info"
+    environment: Environment = Field(default_factory=dict)
+    """Variables for every process."""
+    tuning: Tuning = Tuning()
+
+    _path: Path = PrivateAttr(default=Path("topology"))
+
+    @property
+    def path(self) -> Path:
+        """File it was read from, for messages that say what to change."""
+        return self._path
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Topology:
+        names = [region.name for region in self.regions]
+        if len(set(names)) < len(names):
+            raise ValueError("two regions have the same name; rename one of them")
+        return self
+
+
+def load(path: Path) -> Topology:
+    """Read a topology; raise Misconfigured naming file, line and field."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"{path}: cannot read the topology ({error}): name an existing file, as {LOCAL}",
+            file=path,
+        ) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Topology:
+    """Parse a topology's text; ``path`` is only named in messages."""
+    document = Document(path, text)
+    try:
+        topology = Topology.model_validate(document.data)
+    except ValidationError as error:
+        raise _explain(document, error.errors()[0]) from error
+    topology._path = path
+    return topology
+
+
+def one_region(topology: Topology) -> Region:
+    """Return the only region; raise where there are several."""
+    if len(topology.regions) != 1:
+        names = ", ".join(region.name for region in topology.regions)
+        raise Misconfigured(
+            f"{topology.path}: regions: this machine runs one region and the file has {names}: "
+            "keep one of them",
+            file=topology.path,
+            field="regions",
+        )
+    return topology.regions[0]
+
+
+def service_name(text: str) -> ServiceName:
+    """Return the service of that name; raise InvalidInput naming those that exist."""
+    for name in SERVICES:
+        if name == text:
+            return name
+    raise InvalidInput("service", f"there is no {text!r}; use one of {', '.join(SERVICES)}")
+
+
+def _explain(document: Document, problem: ErrorDetails) -> Misconfigured:
+    place: Place = tuple(part for part in problem["loc"] if part != "[key]")
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return document.error(place, f"is not known here; {_instead(place)}")
+    if kind == "missing":
+        return document.error(place, "is missing; add it")
+    if problem["loc"] and problem["loc"][-1] == "[key]" and kind == "literal_error":
+        return document.error(place, f"is not a service; use one of {', '.join(SERVICES)}")
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+    return document.error(place, f"{message[0].lower()}{message[1:]}{shown}; correct it")
+
+
+def _instead(place: Place) -> str:
+    """Say what may stand where an unknown key was found."""
+    model: type[_Part] = Topology
+    for part in place[:-1]:
+        model = _BELOW.get(part, model) if isinstance(part, str) else model
+    if len(place) > 1 and place[-2] in get_args(ServiceName):
+        model = Service
+    known = sorted(model.model_fields)
+    close = get_close_matches(str(place[-1]), known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"remove it, or use one of {', '.join(known)}"
+
+
+_BELOW: dict[str, type[_Part]] = {
+    "regions": Region,
+    "edge": Door,
+    "mesh": Door,
+    "tuning": Tuning,
+}
