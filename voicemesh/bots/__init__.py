@@ -1,0 +1,46 @@
+"""Bots: one YAML file each, read once, never changed.
+
+``Bots.load(folder)`` for a service, ``check(folder)`` for a person, ``Bot`` for everything else.
+"""
+
+from voicemesh.bots.load import Bots, Problem, check
+from voicemesh.bots.models import (
+    HANG_UP,
+    TRANSFER,
+    BargeIn,
+    Bot,
+    Engines,
+    Fact,
+    Fallback,
+    HttpRequest,
+    HttpTool,
+    Intent,
+    Knowledge,
+    LanguageChoice,
+    RecognitionChoice,
+    Silence,
+    Slot,
+    SynthesisChoice,
+)
+
+__all__ = [
+    "HANG_UP",
+    "TRANSFER",
+    "BargeIn",
+    "Bot",
+    "Bots",
+    "Engines",
+    "Fact",
+    "Fallback",
+    "HttpRequest",
+    "HttpTool",
+    "Intent",
+    "Knowledge",
+    "LanguageChoice",
+    "Problem",
+    "RecognitionChoice",
+    "Silence",
+    "Slot",
+    "SynthesisChoice",
+    "check",
+]

@@ -1,0 +1,307 @@
+"""What a bot file says, as frozen values. Every field's docstring is its documentation."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from voicemesh.bots import convert
+from voicemesh.errors import InvalidInput, Misconfigured
+
+if TYPE_CHECKING:
+    from voicemesh.api.language.v1 import language_pb2
+
+HANG_UP = "hang_up"
+"""Built-in tool: end the call once the reply was heard."""
+TRANSFER = "transfer"
+"""Built-in tool: hand the call over once the reply was heard."""
+BUILT_IN = frozenset({HANG_UP, TRANSFER})
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_IN_PATH = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+Words = Annotated[str, Field(min_length=1, max_length=2000)]
+Phrase = Annotated[str, Field(min_length=1, max_length=300)]
+Seconds = Annotated[float, Field(gt=0, le=60)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Fact(_Part):
+    """A fact that the bot can state."""
+
+    questions: tuple[Phrase, ...] = Field(min_length=1, max_length=50)
+    """Questions that it answers, as callers put them; three or four differing ones are best."""
+    answer: Words
+    """The answer, as it is to be spoken."""
+
+
+class Slot(_Part):
+    """Something that must be known before an intent can be carried out."""
+
+    name: Name
+    """Name; also the tool's argument and the placeholder in replies."""
+    kind: Literal["date", "time", "number", "digits", "name", "choice", "text"]
+    """How to read it."""
+    question: Words
+    """What to ask for it."""
+    choices: tuple[Phrase, ...] = Field(default=(), max_length=50)
+    """For kind ``choice``: the values."""
+
+
+class Intent(_Part):
+    """Something that callers want."""
+
+    name: Name
+    """Name, unique within the bot."""
+    examples: tuple[Phrase, ...] = Field(min_length=1, max_length=50)
+    """How callers put it."""
+    slots: tuple[Slot, ...] = Field(default=(), max_length=16)
+    """What must be known first, in the order in which it is asked for."""
+    tool: str = ""
+    """Tool to call then: one of ``tools``, or ``hang_up``, or ``transfer``; empty calls none."""
+    target: str = Field(default="", max_length=128)
+    """For the tool ``transfer``: the number or address, in quotes."""
+    reply: str = Field(default="", max_length=2000)
+    """What to say then; {name} is replaced by a slot or by a field of the tool's result."""
+    failure_reply: str = Field(default="", max_length=2000)
+    """What to say when the tool failed."""
+
+
+class Knowledge(_Part):
+    """What the bot knows and can do."""
+
+    facts: tuple[Fact, ...] = Field(default=(), max_length=500)
+    """What it can state."""
+    intents: tuple[Intent, ...] = Field(default=(), max_length=64)
+    """What callers want from it."""
+    unknown_reply: Words = "I'm sorry, I don't know that."
+    """What it says when it does not know."""
+
+
+class HttpRequest(NamedTuple):
+    """What to send for a tool call."""
+
+    method: str
+    url: str
+    query: dict[str, str]
+    body: dict[str, Any] | None
+
+
+class HttpTool(_Part):
+    """An HTTP service that the bot can call."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    """Name, unique within the bot."""
+    description: Words
+    """What it does and when to call it; language models read it."""
+    url: str = Field(min_length=1, max_length=2000)
+    """Address. ``${NAME}`` and ``${NAME:-default}`` are taken from the environment, ``{argument}``
+    from the arguments."""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    """GET and DELETE send the arguments as query, the others as a JSON object."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """JSON Schema of the arguments; ``type: object`` need not be said."""
+    timeout_seconds: Seconds = 5.0
+    """How long an answer may take, seconds, up to 60."""
+    filler: str = Field(default="", max_length=300)
+    """What to say while waiting; empty says nothing."""
+
+    def address(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return the url with the environment's values in it; raise Misconfigured if one lacks."""
+
+        def value(match: re.Match[str]) -> str:
+            name, default = match["name"], match["default"]
+            found = environ.get(name, default)
+            if found is None:
+                raise Misconfigured(
+                    f"tool {self.name!r}: the environment has no {name}",
+                    reason="NO_VARIABLE",
+                    variable=name,
+                )
+            return found
+
+        return _VARIABLE.sub(value, self.url)
+
+    def request(
+        self, arguments: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+    ) -> HttpRequest:
+        """Return the request that carries these arguments."""
+        left = dict(arguments)
+        used: set[str] = set()
+
+        def value(match: re.Match[str]) -> str:
+            name = match["name"]
+            if left.get(name) in (None, ""):
+                raise InvalidInput(name, f"the url of tool {self.name!r} needs it")
+            used.add(name)
+            return quote(str(left[name]), safe="")
+
+        url = _IN_PATH.sub(value, self.address(environ))
+        left = {name: part for name, part in left.items() if name not in used}
+        if self.method in ("GET", "DELETE"):
+            return HttpRequest(self.method, url, {k: str(v) for k, v in left.items()}, None)
+        return HttpRequest(self.method, url, {}, left)
+
+
+class _Choice(_Part):
+    name: Name
+    """Name of the engine."""
+
+
+class RecognitionChoice(_Choice):
+    """A speech-to-text engine to use."""
+
+    deadline_seconds: Seconds = 4.0
+    """How long it may take to its first result after the end of speech, seconds."""
+
+
+class LanguageChoice(_Choice):
+    """A language engine to use."""
+
+    deadline_seconds: Seconds = 3.0
+    """How long it may take to its first words, seconds."""
+    model: str = ""
+    """Model, as the engine names it; empty: the engine's own."""
+
+
+class SynthesisChoice(_Choice):
+    """A text-to-speech engine to use."""
+
+    deadline_seconds: Seconds = 2.0
+    """How long it may take to its first audio, seconds."""
+    voice: str = ""
+    """Voice, as the engine names it; empty: the bot's ``voice``."""
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+_NAMED = BeforeValidator(_named)
+
+
+class Engines(_Part):
+    """Engines in order of preference: the next is used when one fails or misses its deadline.
+
+    An entry is a name, or a mapping with the name and its deadline.
+    """
+
+    stt: tuple[Annotated[RecognitionChoice, _NAMED], ...] = Field(
+        default=(RecognitionChoice(name="whisper"),), min_length=1, max_length=8
+    )
+    """Speech to text."""
+    llm: tuple[Annotated[LanguageChoice, _NAMED], ...] = Field(
+        default=(LanguageChoice(name="retrieval"),), min_length=1, max_length=8
+    )
+    """Language."""
+    tts: tuple[Annotated[SynthesisChoice, _NAMED], ...] = Field(
+        default=(SynthesisChoice(name="hibari"),), min_length=1, max_length=8
+    )
+    """Text to speech."""
+
+
+class BargeIn(_Part):
+    """Whether the caller may interrupt."""
+
+    enabled: bool = True
+    """Whether the bot stops speaking when the caller speaks."""
+
+
+class Fallback(_Part):
+    """What is done when the bot cannot go on."""
+
+    line: str = Field(
+        default="I'm very sorry, something is wrong on our side. Please call again soon.",
+        max_length=300,
+    )
+    """What the caller hears."""
+    transfer: str = Field(default="", max_length=128)
+    """Number or address that gets the call then, in quotes; empty hangs up."""
+
+
+class Silence(_Part):
+    """What is done when the caller says nothing."""
+
+    reprompt_after_seconds: float = Field(default=8.0, ge=1, le=120)
+    """How long the caller may be silent after the bot has spoken, seconds."""
+    reprompt: str = Field(default="Are you still there?", max_length=300)
+    """What the bot says then."""
+    hang_up_after: int = Field(default=3, ge=1, le=20)
+    """Reprompts in a row after which the bot hangs up."""
+
+
+class Bot(_Part):
+    """A bot."""
+
+    name: Name
+    """Name; the file's name without ``.yaml`` unless it says otherwise."""
+    greeting: str = Field(default="", max_length=2000)
+    """What it says first; empty lets the caller begin."""
+    persona: str = Field(default="", max_length=20000)
+    """Who it is and how it speaks: the instructions of a language model."""
+    replies: bool = True
+    """Whether it answers at all; ``false`` only listens and transcribes."""
+    knowledge: Knowledge = Knowledge()
+    """What it knows and can do."""
+    tools: tuple[HttpTool, ...] = Field(default=(), max_length=62)
+    """HTTP services that it can call."""
+    engines: Engines = Engines()
+    """Engines in order of preference."""
+    voice: str = Field(default="", max_length=64)
+    """Voice, as the text-to-speech engine names it; empty: the engine's own."""
+    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    """BCP-47 language that it speaks and understands."""
+    patience: Literal["brisk", "normal", "patient"] = "normal"
+    """How long it waits before it takes the caller to have finished."""
+    barge_in: BargeIn = BargeIn()
+    """Whether the caller may interrupt."""
+    residency: tuple[Name, ...] = Field(default=(), max_length=32)
+    """Zones that its calls may be served in; empty: any."""
+    fallback: Fallback = Fallback()
+    """What is done when it cannot go on."""
+    silence: Silence = Silence()
+    """What is done when the caller says nothing."""
+    max_call_seconds: float = Field(default=3600.0, ge=1, le=86400)
+    """How long a call may last, seconds."""
+    holding_line: str = Field(default="One moment, please.", max_length=300)
+    """What the caller hears when an answer is held up."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Return 16 hex digits that change when anything in the file does."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def with_engines(self, name: str) -> Bot:
+        """Return this bot with one engine, of this name, in each place."""
+        engines = Engines(
+            stt=(RecognitionChoice(name=name),),
+            llm=(LanguageChoice(name=name),),
+            tts=(SynthesisChoice(name=name),),
+        )
+        return self.model_copy(update={"engines": engines})
+
+    def tool(self, name: str) -> HttpTool | None:
+        """Return the HTTP tool of this name, if there is one."""
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+    def knowledge_proto(self) -> language_pb2.Knowledge:
+        """Return what every generation request carries; shared, so never change it."""
+        return convert.knowledge(self)
+
+    def tool_declarations(self) -> tuple[language_pb2.Tool, ...]:
+        """Return the tools, built-in ones that are used included; shared, so never change them."""
+        return convert.tool_declarations(self)
