@@ -35,7 +35,7 @@ class Entry(_message.Message):
     CALLER_SAID_FIELD_NUMBER: _builtins.int
     DIGITS_PRESSED_FIELD_NUMBER: _builtins.int
     REPLY_STARTED_FIELD_NUMBER: _builtins.int
-    SENTENCE_STARTED_FIELD_NUMBER: _builtins.int
+    SENTENCE_PLANNED_FIELD_NUMBER: _builtins.int
     SENTENCE_FINISHED_FIELD_NUMBER: _builtins.int
     REPLY_FINISHED_FIELD_NUMBER: _builtins.int
     REPLY_INTERRUPTED_FIELD_NUMBER: _builtins.int
@@ -73,8 +73,8 @@ class Entry(_message.Message):
         """The bot began to answer."""
 
     @_builtins.property
-    def sentence_started(self) -> Global___SentenceStarted:
-        """A sentence of the reply is about to be spoken."""
+    def sentence_planned(self) -> Global___SentencePlanned:
+        """A sentence of the reply will be spoken."""
 
     @_builtins.property
     def sentence_finished(self) -> Global___SentenceFinished:
@@ -118,7 +118,7 @@ class Entry(_message.Message):
         caller_said: Global___CallerSaid | None = ...,
         digits_pressed: Global___DigitsPressed | None = ...,
         reply_started: Global___ReplyStarted | None = ...,
-        sentence_started: Global___SentenceStarted | None = ...,
+        sentence_planned: Global___SentencePlanned | None = ...,
         sentence_finished: Global___SentenceFinished | None = ...,
         reply_finished: Global___ReplyFinished | None = ...,
         reply_interrupted: Global___ReplyInterrupted | None = ...,
@@ -128,11 +128,11 @@ class Entry(_message.Message):
         brain_noted: Global___BrainNoted | None = ...,
         call_ended: Global___CallEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_started", b"sentence_started", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "consumed_offset", b"consumed_offset", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_started", b"sentence_started", "sequence", b"sequence", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "consumed_offset", b"consumed_offset", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "sequence", b"sequence", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["call_started", "caller_said", "digits_pressed", "reply_started", "sentence_started", "sentence_finished", "reply_finished", "reply_interrupted", "tool_intended", "tool_answered", "action_ordered", "brain_noted", "call_ended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["call_started", "caller_said", "digits_pressed", "reply_started", "sentence_planned", "sentence_finished", "reply_finished", "reply_interrupted", "tool_intended", "tool_answered", "action_ordered", "brain_noted", "call_ended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -204,7 +204,7 @@ Global___CallStarted: _TypeAlias = CallStarted  # noqa: Y015
 
 @_typing.final
 class CallerSaid(_message.Message):
-    """An utterance of the caller, recognised for good. It starts turn `turn`."""
+    """An utterance of the caller, recognised for good."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -213,7 +213,9 @@ class CallerSaid(_message.Message):
     START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
-    """Required. Number of the turn that it starts, from 1."""
+    """Required. Number of the turn that it starts, from 1; 0 where it starts none: no words in it, or
+    a mere sign of listening while the bot spoke.
+    """
     text: _builtins.str
     """Required. Words; may be empty where speech was heard but no words were."""
     start_offset: _builtins.int
@@ -244,19 +246,23 @@ class DigitsPressed(_message.Message):
 
     TURN_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
+    END_OFFSET_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Number of the turn that they start, from 1."""
     digits: _builtins.str
     """Required. One or more of 0-9, *, #, A-D."""
+    end_offset: _builtins.int
+    """Required. Caller offset of the last of them."""
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
         digits: _builtins.str = ...,
+        end_offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "end_offset", b"end_offset", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -264,85 +270,93 @@ Global___DigitsPressed: _TypeAlias = DigitsPressed  # noqa: Y015
 
 @_typing.final
 class ReplyStarted(_message.Message):
-    """The bot began to answer."""
+    """The bot began to speak of its own accord or to answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TURN_FIELD_NUMBER: _builtins.int
+    LITERAL_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
-    """Required. Number of the turn that is answered; 0 is the greeting."""
+    """Required. Number of the turn that is answered; 0 is the greeting. A turn that no caller started
+    (a question whether the caller is still there) has a number of its own.
+    """
+    literal: _builtins.str
+    """Optional. Words that are to be said as they stand; empty where the brain is asked."""
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
+        literal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["literal", b"literal", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplyStarted: _TypeAlias = ReplyStarted  # noqa: Y015
 
 @_typing.final
-class SentenceStarted(_message.Message):
-    """A sentence of the reply is about to be spoken. Written before its audio is sent."""
+class SentencePlanned(_message.Message):
+    """A sentence of the reply will be spoken, after those planned before it. Written before it is
+    given to an engine; its audio begins where the sentence before it ended.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TURN_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
-    START_OFFSET_FIELD_NUMBER: _builtins.int
-    ENGINE_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Turn that it belongs to."""
     sentence: _builtins.int
     """Required. Number of the sentence within the call, from 0."""
     text: _builtins.str
     """Required. Words to be spoken."""
-    start_offset: _builtins.int
-    """Required. Bot offset of its first sample."""
-    engine: _builtins.str
-    """Required. Engine that speaks it."""
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
         sentence: _builtins.int = ...,
         text: _builtins.str = ...,
-        start_offset: _builtins.int = ...,
-        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "sentence", b"sentence", "start_offset", b"start_offset", "text", b"text", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sentence", b"sentence", "text", b"text", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SentenceStarted: _TypeAlias = SentenceStarted  # noqa: Y015
+Global___SentencePlanned: _TypeAlias = SentencePlanned  # noqa: Y015
 
 @_typing.final
 class SentenceFinished(_message.Message):
-    """A sentence's audio is complete."""
+    """A sentence's audio is complete. Written after its last audio was sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SENTENCE_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     sentence: _builtins.int
     """Required. Number of the sentence within the call."""
+    start_offset: _builtins.int
+    """Required. Bot offset of its first sample."""
     end_offset: _builtins.int
     """Required. Bot offset behind its last sample."""
+    engine: _builtins.str
+    """Required. Engine that spoke it."""
     def __init__(
         self,
         *,
         sentence: _builtins.int = ...,
+        start_offset: _builtins.int = ...,
         end_offset: _builtins.int = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "sentence", b"sentence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "engine", b"engine", "sentence", b"sentence", "start_offset", b"start_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -379,22 +393,30 @@ class ReplyInterrupted(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     HEARD_OFFSET_FIELD_NUMBER: _builtins.int
     HEARD_TEXT_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    BARGE_IN_OFFSET_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Turn whose reply was interrupted."""
     heard_offset: _builtins.int
     """Required. Bot offset up to which the caller heard it."""
     heard_text: _builtins.str
     """Required. The words of this reply that were heard, as far as can be told."""
+    next_offset: _builtins.int
+    """Required. Bot offset at which the bot's next audio begins, behind everything sent before."""
+    barge_in_offset: _builtins.int
+    """Required. Caller offset of the barge-in that did it, or of the gateway's clock."""
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
         heard_offset: _builtins.int = ...,
         heard_text: _builtins.str = ...,
+        next_offset: _builtins.int = ...,
+        barge_in_offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heard_offset", b"heard_offset", "heard_text", b"heard_text", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barge_in_offset", b"barge_in_offset", "heard_offset", b"heard_offset", "heard_text", b"heard_text", "next_offset", b"next_offset", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

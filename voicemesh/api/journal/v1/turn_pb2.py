@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#voicemesh/api/journal/v1/turn.proto\x12\x18voicemesh.api.journal.v1\x1a\x1egoogle/protobuf/duration.proto\"\xac\x01\n\tStageTime\x12.\n\x05stage\x18\x01 \x01(\x0e\x32\x1f.voicemesh.api.journal.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x65ngine_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\"\xb3\x01\n\nTurnReport\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x13\n\x0b\x63\x61ller_text\x18\x02 \x01(\t\x12\x33\n\x06stages\x18\x03 \x03(\x0b\x32#.voicemesh.api.journal.v1.StageTime\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07replica\x18\x05 \x01(\t\x12\x12\n\nend_offset\x18\x06 \x01(\x03*\xd2\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14STAGE_VOICE_ACTIVITY\x10\x01\x12\x12\n\x0eSTAGE_ENDPOINT\x10\x02\x12\x14\n\x10STAGE_TRANSCRIPT\x10\x03\x12\x15\n\x11STAGE_FIRST_TOKEN\x10\x04\x12\x18\n\x14STAGE_FIRST_SENTENCE\x10\x05\x12\x15\n\x11STAGE_FIRST_AUDIO\x10\x06\x12\x13\n\x0fSTAGE_TRANSPORT\x10\x07\x12\x11\n\rSTAGE_PLAYOUT\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#voicemesh/api/journal/v1/turn.proto\x12\x18voicemesh.api.journal.v1\x1a\x1egoogle/protobuf/duration.proto\"\xac\x01\n\tStageTime\x12.\n\x05stage\x18\x01 \x01(\x0e\x32\x1f.voicemesh.api.journal.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x65ngine_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\"\xb3\x01\n\nTurnReport\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x13\n\x0b\x63\x61ller_text\x18\x02 \x01(\t\x12\x33\n\x06stages\x18\x03 \x03(\x0b\x32#.voicemesh.api.journal.v1.StageTime\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07replica\x18\x05 \x01(\t\x12\x12\n\nend_offset\x18\x06 \x01(\x03*\xe3\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14STAGE_VOICE_ACTIVITY\x10\x01\x12\x12\n\x0eSTAGE_ENDPOINT\x10\x02\x12\x14\n\x10STAGE_TRANSCRIPT\x10\x03\x12\x0f\n\x0bSTAGE_TOOLS\x10\t\x12\x15\n\x11STAGE_FIRST_TOKEN\x10\x04\x12\x18\n\x14STAGE_FIRST_SENTENCE\x10\x05\x12\x15\n\x11STAGE_FIRST_AUDIO\x10\x06\x12\x13\n\x0fSTAGE_TRANSPORT\x10\x07\x12\x11\n\rSTAGE_PLAYOUT\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voicemesh.api.journal.v1.tu
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAGE']._serialized_start=455
-  _globals['_STAGE']._serialized_end=665
+  _globals['_STAGE']._serialized_end=682
   _globals['_STAGETIME']._serialized_start=98
   _globals['_STAGETIME']._serialized_end=270
   _globals['_TURNREPORT']._serialized_start=273

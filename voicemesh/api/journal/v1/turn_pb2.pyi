@@ -34,6 +34,8 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     """Until the turn policy decided that the caller had finished."""
     STAGE_TRANSCRIPT: _Stage.ValueType  # 3
     """Until the final transcript was there; 0 if it was there before."""
+    STAGE_TOOLS: _Stage.ValueType  # 9
+    """Until the tools that had to answer before the first token had done so."""
     STAGE_FIRST_TOKEN: _Stage.ValueType  # 4
     """Until the brain's first token."""
     STAGE_FIRST_SENTENCE: _Stage.ValueType  # 5
@@ -56,6 +58,8 @@ STAGE_ENDPOINT: Stage.ValueType  # 2
 """Until the turn policy decided that the caller had finished."""
 STAGE_TRANSCRIPT: Stage.ValueType  # 3
 """Until the final transcript was there; 0 if it was there before."""
+STAGE_TOOLS: Stage.ValueType  # 9
+"""Until the tools that had to answer before the first token had done so."""
 STAGE_FIRST_TOKEN: Stage.ValueType  # 4
 """Until the brain's first token."""
 STAGE_FIRST_SENTENCE: Stage.ValueType  # 5
