@@ -1,0 +1,86 @@
+"""One gRPC stream to a gateway; a call that resumes will hold one after another."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc.aio
+
+from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
+from voicemesh.channel import open_channel
+from voicemesh.client.faults import from_rpc
+from voicemesh.errors import DeadlineMissed, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+START_SECONDS = 20.0
+"""How long a gateway may take until the call stands, retries of every hop included."""
+
+
+class Line:
+    """Sends and receives messages; every gRPC error leaves it as one of ours."""
+
+    def __init__(self, target: str, stream: _Stream) -> None:
+        self._target = target
+        self._stream = stream
+
+    async def start(self, start: call_pb2.Start) -> call_pb2.Started:
+        """Begin the call; raise DeadlineMissed if nobody answers in time."""
+        await self.send(call_pb2.ConverseRequest(start=start))
+        try:
+            first = await asyncio.wait_for(self.receive(), START_SECONDS)
+        except TimeoutError as error:
+            raise DeadlineMissed(
+                f"{self._target}: no answer within {START_SECONDS:g} s", limit=START_SECONDS
+            ) from error
+        if first is None or first.WhichOneof("message") != "started":
+            raise Unavailable(f"{self._target}: the call was not started", reason="NOT_STARTED")
+        return first.started
+
+    async def send(self, message: call_pb2.ConverseRequest) -> None:
+        """Send one message; only one task may send."""
+        try:
+            await self._stream.write(message)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # The stream is over. Whoever reads it learns why; a sender has nothing to add.
+            return
+
+    async def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        try:
+            await self._stream.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return
+
+    async def receive(self) -> call_pb2.ConverseResponse | None:
+        """Return the next message, or None at the end; raise what ended the stream early."""
+        try:
+            message = await self._stream.read()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self._target) from error
+        return message if isinstance(message, call_pb2.ConverseResponse) else None
+
+    def cancel(self) -> None:
+        """Let go of the stream at once."""
+        self._stream.cancel()
+
+
+if TYPE_CHECKING:
+    _Stream = grpc.aio.StreamStreamCall[call_pb2.ConverseRequest, call_pb2.ConverseResponse]
+
+
+@asynccontextmanager
+async def open_line(target: str, channel: grpc.aio.Channel | None = None) -> AsyncIterator[Line]:
+    """Open a stream, over a channel of its own unless one is given."""
+    own = channel or open_channel(target)
+    stub = call_pb2_grpc.CallServiceStub(own)
+    line = Line(target, stub.Converse())
+    try:
+        yield line
+    finally:
+        line.cancel()
+        if channel is None:
+            await own.close()

@@ -1,0 +1,77 @@
+"""Gets speech from a synthesis service, for callers that have only text."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc.aio
+import numpy as np
+
+from voicemesh.api.speech.v1 import synthesis_pb2, synthesis_pb2_grpc
+from voicemesh.audio import AudioFormat, Decoder, Encoding, internal_rate
+from voicemesh.channel import open_channel
+from voicemesh.client.convert import format_to_proto
+from voicemesh.client.faults import from_rpc
+from voicemesh.client.sound import resampled
+from voicemesh.errors import DeadlineMissed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from voicemesh.audio import Samples
+
+ENGINE = "hibari"
+SPEAK_SECONDS = 60.0
+"""How long one text may take to be spoken."""
+
+
+class Speaker:
+    """A voice, reached through the mesh."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, target: str, *, engine: str = ENGINE, voice: str = ""
+    ) -> None:
+        self._stub = synthesis_pb2_grpc.SynthesisServiceStub(channel)
+        self._target = target
+        self._engine = engine
+        self._voice = voice
+
+    @classmethod
+    @asynccontextmanager
+    async def at(
+        cls, target: str, *, engine: str = ENGINE, voice: str = ""
+    ) -> AsyncIterator[Speaker]:
+        """Reach a voice at `target`, usually a mesh Envoy."""
+        channel = open_channel(target)
+        try:
+            yield cls(channel, target, engine=engine, voice=voice)
+        finally:
+            await channel.close()
+
+    async def speak(self, text: str, fmt: AudioFormat) -> Samples:
+        """Return the text as speech, at the rate of a caller's format."""
+        mesh_rate = internal_rate(fmt)
+        wanted = AudioFormat(Encoding.LINEAR16, mesh_rate)
+        decoder = Decoder(wanted, mesh_rate)
+        stream = self._stub.Synthesize(self._requests(text, wanted), timeout=SPEAK_SECONDS)
+        try:
+            spoken = [
+                decoder.decode(response.audio.data)
+                async for response in stream
+                if response.HasField("audio")
+            ]
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self._target) from error
+        if not spoken:
+            raise DeadlineMissed(f"{self._engine} made no sound of {text!r}", reason="NO_AUDIO")
+        return resampled(np.concatenate(spoken), mesh_rate, fmt.rate)
+
+    def _requests(self, text: str, fmt: AudioFormat) -> Iterator[synthesis_pb2.SynthesizeRequest]:
+        config = synthesis_pb2.SynthesisConfig(
+            engine=self._engine, voice=self._voice, format=format_to_proto(fmt)
+        )
+        yield synthesis_pb2.SynthesizeRequest(config=config)
+        yield synthesis_pb2.SynthesizeRequest(
+            sentence=synthesis_pb2.Sentence(sentence=0, text=text)
+        )
