@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(voicemesh/api/language/v1/language.proto\x12\x19voicemesh.api.language.v1\x1a\x1egoogle/protobuf/duration.proto\"\x9e\x02\n\x0fGenerateRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x34\n\x08messages\x18\x03 \x03(\x0b\x32\".voicemesh.api.language.v1.Message\x12.\n\x05tools\x18\x04 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Tool\x12\x37\n\tknowledge\x18\x05 \x01(\x0b\x32$.voicemesh.api.language.v1.Knowledge\x12\x12\n\nmax_tokens\x18\x06 \x01(\x05\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x63\x61ll_id\x18\x08 \x01(\tB\x0e\n\x0c_temperature\"\xa0\x01\n\x10GenerateResponse\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x38\n\ttool_call\x18\x02 \x01(\x0b\x32#.voicemesh.api.language.v1.ToolCallH\x00\x12\x37\n\x08\x66inished\x18\x03 \x01(\x0b\x32#.voicemesh.api.language.v1.FinishedH\x00\x42\t\n\x07message\"\x95\x01\n\x07Message\x12-\n\x04role\x18\x01 \x01(\x0e\x32\x1f.voicemesh.api.language.v1.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\ntool_calls\x18\x03 \x03(\x0b\x32#.voicemesh.api.language.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"\x86\x01\n\tKnowledge\x12.\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Fact\x12\x32\n\x07intents\x18\x02 \x03(\x0b\x32!.voicemesh.api.language.v1.Intent\x12\x15\n\runknown_reply\x18\x03 \x01(\t\")\n\x04\x46\x61\x63t\x12\x11\n\tquestions\x18\x01 \x03(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\"\x8c\x01\n\x06Intent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xamples\x18\x02 \x03(\t\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Slot\x12\x0c\n\x04tool\x18\x04 \x01(\t\x12\r\n\x05reply\x18\x05 \x01(\t\x12\x15\n\rfailure_reply\x18\x06 \x01(\t\"E\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x04 \x03(\t\"w\n\x08\x46inished\x12\x37\n\x06reason\x18\x01 \x01(\x0e\x32\'.voicemesh.api.language.v1.FinishReason\x12\x32\n\x0f\x65ngine_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*[\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x0f\n\x0bROLE_CALLER\x10\x02\x12\x0c\n\x08ROLE_BOT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x32z\n\x11GenerationService\x12\x65\n\x08Generate\x12*.voicemesh.api.language.v1.GenerateRequest\x1a+.voicemesh.api.language.v1.GenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(voicemesh/api/language/v1/language.proto\x12\x19voicemesh.api.language.v1\x1a\x1egoogle/protobuf/duration.proto\"\x9e\x02\n\x0fGenerateRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x34\n\x08messages\x18\x03 \x03(\x0b\x32\".voicemesh.api.language.v1.Message\x12.\n\x05tools\x18\x04 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Tool\x12\x37\n\tknowledge\x18\x05 \x01(\x0b\x32$.voicemesh.api.language.v1.Knowledge\x12\x12\n\nmax_tokens\x18\x06 \x01(\x05\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x63\x61ll_id\x18\x08 \x01(\tB\x0e\n\x0c_temperature\"\xd4\x01\n\x10GenerateResponse\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x38\n\ttool_call\x18\x02 \x01(\x0b\x32#.voicemesh.api.language.v1.ToolCallH\x00\x12\x37\n\x08\x66inished\x18\x03 \x01(\x0b\x32#.voicemesh.api.language.v1.FinishedH\x00\x12\x32\n\x0f\x65ngine_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07message\"\x95\x01\n\x07Message\x12-\n\x04role\x18\x01 \x01(\x0e\x32\x1f.voicemesh.api.language.v1.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\ntool_calls\x18\x03 \x03(\x0b\x32#.voicemesh.api.language.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"\x86\x01\n\tKnowledge\x12.\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Fact\x12\x32\n\x07intents\x18\x02 \x03(\x0b\x32!.voicemesh.api.language.v1.Intent\x12\x15\n\runknown_reply\x18\x03 \x01(\t\")\n\x04\x46\x61\x63t\x12\x11\n\tquestions\x18\x01 \x03(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\"\x8c\x01\n\x06Intent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xamples\x18\x02 \x03(\t\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x1f.voicemesh.api.language.v1.Slot\x12\x0c\n\x04tool\x18\x04 \x01(\t\x12\r\n\x05reply\x18\x05 \x01(\t\x12\x15\n\rfailure_reply\x18\x06 \x01(\t\"E\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x04 \x03(\t\"C\n\x08\x46inished\x12\x37\n\x06reason\x18\x01 \x01(\x0e\x32\'.voicemesh.api.language.v1.FinishReason*[\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x0f\n\x0bROLE_CALLER\x10\x02\x12\x0c\n\x08ROLE_BOT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x32z\n\x11GenerationService\x12\x65\n\x08Generate\x12*.voicemesh.api.language.v1.GenerateRequest\x1a+.voicemesh.api.language.v1.GenerateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +39,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST']._serialized_start=104
   _globals['_GENERATEREQUEST']._serialized_end=390
   _globals['_GENERATERESPONSE']._serialized_start=393
-  _globals['_GENERATERESPONSE']._serialized_end=553
-  _globals['_MESSAGE']._serialized_start=556
-  _globals['_MESSAGE']._serialized_end=705
-  _globals['_TOOLCALL']._serialized_start=707
-  _globals['_TOOLCALL']._serialized_end=767
-  _globals['_TOOL']._serialized_start=769
-  _globals['_TOOL']._serialized_end=835
-  _globals['_KNOWLEDGE']._serialized_start=838
-  _globals['_KNOWLEDGE']._serialized_end=972
-  _globals['_FACT']._serialized_start=974
-  _globals['_FACT']._serialized_end=1015
-  _globals['_INTENT']._serialized_start=1018
-  _globals['_INTENT']._serialized_end=1158
-  _globals['_SLOT']._serialized_start=1160
-  _globals['_SLOT']._serialized_end=1229
-  _globals['_FINISHED']._serialized_start=1231
+  _globals['_GENERATERESPONSE']._serialized_end=605
+  _globals['_MESSAGE']._serialized_start=608
+  _globals['_MESSAGE']._serialized_end=757
+  _globals['_TOOLCALL']._serialized_start=759
+  _globals['_TOOLCALL']._serialized_end=819
+  _globals['_TOOL']._serialized_start=821
+  _globals['_TOOL']._serialized_end=887
+  _globals['_KNOWLEDGE']._serialized_start=890
+  _globals['_KNOWLEDGE']._serialized_end=1024
+  _globals['_FACT']._serialized_start=1026
+  _globals['_FACT']._serialized_end=1067
+  _globals['_INTENT']._serialized_start=1070
+  _globals['_INTENT']._serialized_end=1210
+  _globals['_SLOT']._serialized_start=1212
+  _globals['_SLOT']._serialized_end=1281
+  _globals['_FINISHED']._serialized_start=1283
   _globals['_FINISHED']._serialized_end=1350
   _globals['_GENERATIONSERVICE']._serialized_start=1572
   _globals['_GENERATIONSERVICE']._serialized_end=1694

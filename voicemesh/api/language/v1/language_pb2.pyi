@@ -147,6 +147,7 @@ class GenerateResponse(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     TOOL_CALL_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Further words; concatenated they are the reply."""
     @_builtins.property
@@ -157,16 +158,21 @@ class GenerateResponse(_message.Message):
     def finished(self) -> Global___Finished:
         """Last message."""
 
+    @_builtins.property
+    def engine_duration(self) -> _duration_pb2.Duration:
+        """Output only. With the first message: how long the engine worked for it, waiting included."""
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         tool_call: Global___ToolCall | None = ...,
         finished: Global___Finished | None = ...,
+        engine_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "message", b"message", "text", b"text", "tool_call", b"tool_call"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine_duration", b"engine_duration", "finished", b"finished", "message", b"message", "text", b"text", "tool_call", b"tool_call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "message", b"message", "text", b"text", "tool_call", b"tool_call"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_duration", b"engine_duration", "finished", b"finished", "message", b"message", "text", b"text", "tool_call", b"tool_call"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["text", "tool_call", "finished"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
@@ -421,22 +427,16 @@ class Finished(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
-    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
     """Output only. Why."""
-    @_builtins.property
-    def engine_duration(self) -> _duration_pb2.Duration:
-        """Output only. How long the engine worked for its first piece, waiting included."""
-
     def __init__(
         self,
         *,
         reason: Global___FinishReason.ValueType = ...,
-        engine_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["engine_duration", b"engine_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_duration", b"engine_duration", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -605,7 +605,9 @@ Global___Ack: _TypeAlias = Ack  # noqa: Y015
 
 @_typing.final
 class Flush(_message.Message):
-    """Never play the range; playout goes on behind it. Also ends a pause."""
+    """Never play the range; playout goes on behind it. Also ends a pause. Actions not carried out yet
+    whose after_offset lies behind start_offset are dropped: what they waited for is not said.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
