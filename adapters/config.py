@@ -20,9 +20,11 @@ class AdapterSettings(ServiceSettings):
     engines: Annotated[tuple[str, ...], NoDecode] = ("scripted",)
     """Names of the engines it hosts, separated by commas."""
 
+    stt_workers: int = Field(default=1, ge=1, le=16)
+    """Final transcripts made at once; partial ones have a worker of their own."""
     stt_threads: int = Field(default=1, ge=1, le=16)
     """Threads that one final transcript may use."""
-    stt_waiting: int = Field(default=8, ge=1, le=1000)
+    stt_waiting: int = Field(default=6, ge=1, le=1000)
     """Final transcripts that may wait; while as many do, new utterances are refused."""
     tts_workers: int = Field(default=1, ge=1, le=16)
     """Sentences synthesised at once."""

@@ -1,0 +1,26 @@
+"""Text to speech: the engines by name, each imported only where it is hosted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.config import AdapterSettings
+    from adapters.synthesis import SynthesisEngine, SynthesisEngineFactory
+
+
+def _hibari(settings: AdapterSettings) -> SynthesisEngine:
+    from adapters.tts.hibari import HibariEngine
+
+    return HibariEngine(settings)
+
+
+def _scripted(settings: AdapterSettings) -> SynthesisEngine:
+    from adapters.tts.scripted import ScriptedEngine
+
+    return ScriptedEngine(settings.script_tts_first_audio)
+
+
+ENGINES: Mapping[str, SynthesisEngineFactory] = {"hibari": _hibari, "scripted": _scripted}
