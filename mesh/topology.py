@@ -188,6 +188,21 @@ def one_region(topology: Topology) -> Region:
     return topology.regions[0]
 
 
+def engines(topology: Topology, service: ServiceName, models: str) -> tuple[str, ...]:
+    """Return the engines a service offers in a model set; raise where it has no such set."""
+    offered = one_region(topology).services[service].engines
+    if models in offered:
+        return offered[models]
+    field = f"services.{service}.engines"
+    raise Misconfigured(
+        f"{topology.path}: {field}: there is no model set {models!r} "
+        f"(there is {', '.join(offered) or 'none'}): add it, or choose another with --models",
+        file=topology.path,
+        field=field,
+        models=models,
+    )
+
+
 def service_name(text: str) -> ServiceName:
     """Return the service of that name; raise InvalidInput naming those that exist."""
     for name in SERVICES:

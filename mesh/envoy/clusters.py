@@ -44,6 +44,8 @@ def cluster(service: ServiceName, tuning: Tuning, layout: Layout) -> Json:
             # 0: never spray traffic over replicas that say they do not serve.
             "healthy_panic_threshold": {"value": 0},
             "ignore_new_hosts_until_first_hc": True,
+            # By default a change of health reaches the workers up to 1 s late.
+            "update_merge_window": "0s",
         },
         # A replica taken out of the file gets no more streams, though it still answers checks.
         ignore_health_on_host_removal=True,

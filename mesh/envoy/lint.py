@@ -89,6 +89,8 @@ def health(rendered: Rendered) -> Iterator[str]:
             yield f"{cluster['name']}: healthy_panic_threshold must be 0"
         if not common.get("ignore_new_hosts_until_first_hc"):
             yield f"{cluster['name']}: new hosts must wait for their first health check"
+        if common.get("update_merge_window") != "0s":
+            yield f"{cluster['name']}: update_merge_window must be 0s, or health comes 1 s late"
         if not cluster.get("ignore_health_on_host_removal"):
             yield f"{cluster['name']}: removed hosts would keep getting streams"
 

@@ -133,6 +133,9 @@ MISTAKES: dict[str, Callable[[Rendered], object]] = {
     "health: gateway: new hosts": lambda c: cluster(c)["common_lb_config"].pop(
         "ignore_new_hosts_until_first_hc"
     ),
+    "health: gateway: update_merge": lambda c: cluster(c)["common_lb_config"].pop(
+        "update_merge_window"
+    ),
     "health: gateway: removed hosts": lambda c: cluster(c).pop("ignore_health_on_host_removal"),
     "endpoint_files: gateway: its endpoint": lambda c: c.endpoints["gateway"]["resources"].clear(),
     "endpoint_files: gateway: overprovisioning": lambda c: c.endpoints["gateway"]["resources"][

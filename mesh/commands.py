@@ -1,0 +1,246 @@
+"""The mesh's part of the ``voicemesh`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from mesh.envoy import Layout, Rendered, render, validate, write
+from mesh.local import Home, LocalMesh, MeshStatus, ask
+from mesh.local.daemon import spawn
+from mesh.local.hold import hold
+from mesh.local.process import alive
+from mesh.services import DOORS
+from mesh.tables import starting_table, status_table
+from mesh.topology import LOCAL, Topology, load, service_name
+from voicemesh.errors import NotFound, Unavailable
+
+_TopologyFile = Annotated[
+    Path | None,
+    typer.Option("--topology", "-t", help="Topology file. Default: one region on this machine."),
+]
+_Models = Annotated[
+    str,
+    typer.Option(
+        help="Model set of the topology: `embedded` runs models on this machine, `scripted` "
+        "answers from a script and needs none."
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+_DOWN_SECONDS = 3700.0
+"""The longest drain a topology may ask for, and the time to end everything after it."""
+_SCALE_SECONDS = 300.0
+_SUPERVISOR_EXIT_SECONDS = 3.0
+_PAUSE = 0.02
+_REFRESH_SECONDS = 1.0
+
+_WIDE = 160
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(scale)
+    app.command()(restart)
+    envoy = typer.Typer(help="Look at the Envoy configuration that a topology becomes.")
+    envoy.callback()(_envoy)
+    envoy.command("render")(render_envoy)
+    app.add_typer(envoy, name="envoy")
+
+
+def up(
+    topology: _TopologyFile = None,
+    models: _Models = "embedded",
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when everything serves; it runs on.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Start the whole platform on this machine: two Envoys and every service.
+
+    In the foreground it shows a live table; Ctrl-C lets live calls end, a second Ctrl-C does not.
+    What crashes is started again. Nothing is left behind, even after `kill -9` of this command.
+
+    State, sockets and logs are in $VOICEMESH_HOME (default: .voicemesh in the current folder).
+    """
+    if detach:
+        _detach(topology or LOCAL, models)
+        status(as_json)
+        return
+    try:
+        asyncio.run(_foreground(load(topology or LOCAL), models, as_json))
+    except asyncio.CancelledError as error:  # Ctrl-C while starting
+        raise typer.Exit(130) from error
+
+
+def down(
+    now: Annotated[bool, typer.Option("--now", help="End live calls instead of waiting.")] = False,
+) -> None:
+    """Stop the platform and wait until every process is gone.
+
+    Live calls may end first, for as long as the topology's drain_seconds says.
+    """
+    home = Home()
+    supervisor: int = home.read_state().get("supervisor_pid", 0)
+    try:
+        ask(home, do="stop", now=now)
+    except NotFound:
+        _out().print(f"nothing runs in {home.folder}")
+        return
+    with _out().status("waiting for live calls to end"):
+        if not _until(lambda: not home.taken, _DOWN_SECONDS):
+            raise Unavailable("the supervisor does not end; use `voicemesh down --now`")
+        # A supervisor of ours ends now; a program that runs a mesh inside itself may live on.
+        _until(lambda: not alive(supervisor), _SUPERVISOR_EXIT_SECONDS)
+    _out().print("down")
+
+
+def _until(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def status(as_json: _Json = False) -> None:
+    """Show every process: health, live calls, event loop lag, restarts, memory."""
+    found = MeshStatus.model_validate(ask(Home(), do="status"))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        _out().print(status_table(found))
+
+
+def scale(
+    service: Annotated[str, typer.Argument(help="gateway, orchestrator, stt, llm or tts")],
+    replicas: Annotated[int, typer.Argument(min=0, max=64, help="How many there shall be.")],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Also wait until removed replicas have drained.")
+    ] = False,
+) -> None:
+    """Change how many replicas a service has, while calls run.
+
+    New replicas get their first streams as soon as they are healthy. Removed ones get no new
+    streams from now on, and end when their live streams did or drain_seconds are over.
+    """
+    seconds = _DOWN_SECONDS if wait else _SCALE_SECONDS
+    wanted = service_name(service)
+    names = ask(Home(), seconds, do="scale", service=wanted, replicas=replicas, wait=wait)
+    _out().print(f"{service}: {', '.join(names) or 'none'}")
+
+
+def restart(
+    process: Annotated[str, typer.Argument(help="Name as in `voicemesh status`.")],
+) -> None:
+    """Replace one process by a fresh one.
+
+    A replica's replacement serves before the old one drains, so no call is refused. An Envoy
+    stops first, which ends the streams through it.
+    """
+    fresh = ask(Home(), _SCALE_SECONDS, do="restart", process=process)
+    _out().print(f"{process}: replaced by {fresh}")
+
+
+def render_envoy(
+    topology: _TopologyFile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to: one folder per region and Envoy.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also let Envoy itself check the result.")
+    ] = False,
+) -> None:
+    """Write the Envoy configuration of a topology, as files that Envoy watches.
+
+    Without --out it is printed as one JSON object, by file. The rules that keep calls alive are
+    checked always; replicas are added to the endpoint files only while a mesh runs.
+    """
+    everything = _rendered(load(topology or LOCAL), out or Path("/etc/voicemesh"))
+    for one in everything:
+        if check:
+            validate(one)
+        if out:
+            for path in write(one):
+                typer.echo(str(path))
+    if not out and not check:
+        files = {str(path): data for one in everything for path, data in one.files().items()}
+        typer.echo(json.dumps(files, indent=1))
+    if check:
+        _out().print(f"{len(everything)} configurations: Envoy accepts them")
+
+
+def _envoy() -> None:
+    """Keep ``render`` a command of its own, though it is the only one."""
+
+
+def _rendered(topology: Topology, out: Path) -> list[Rendered]:
+    return [
+        render(topology, region, door, _layout(out.absolute() / region.name, door))
+        for region in topology.regions
+        for door in DOORS
+    ]
+
+
+def _layout(folder: Path, door: str) -> Layout:
+    return Layout(folder / door, folder / "logs" / f"{door}-access.log")
+
+
+def _out() -> Console:
+    """Return standard output; into a file or a pipe lines are not cut at 80 columns."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+class _Starting:
+    """The table of a start, as its processes report."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._states: dict[str, str] = {}
+        self.over = False
+
+    def __call__(self, name: str, state: str) -> None:
+        if self.over:
+            return
+        self._states[name] = str(state)
+        self._live.update(starting_table(self._states))
+
+
+def _detach(topology: Path, models: str) -> None:
+    with _live() as live:
+        spawn(Home(), topology, models, _Starting(live))
+
+
+async def _foreground(topology: Topology, models: str, as_json: bool) -> None:
+    async def show(mesh: LocalMesh) -> None:
+        starting.over = True
+        if as_json:
+            live.stop()
+            typer.echo((await mesh.status()).model_dump_json(indent=1))
+            return
+        while True:
+            live.update(status_table(await mesh.status()))
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+    with _live() as live:
+        starting = _Starting(live)
+        mesh = LocalMesh(topology, models=models, progress=starting)
+        await hold(mesh, show)
+
+
+def _live() -> Live:
+    # Progress is for people: it goes to stderr, so that --json leaves stdout to programs.
+    return Live(console=Console(stderr=True), transient=True, refresh_per_second=8)

@@ -1,0 +1,9 @@
+"""Runs a topology on this machine: processes started, watched, scaled, drained."""
+
+from mesh.local.control import ask
+from mesh.local.home import Home
+from mesh.local.keeper import State
+from mesh.local.status import MeshStatus, ProcessStatus
+from mesh.local.supervisor import LocalMesh
+
+__all__ = ["Home", "LocalMesh", "MeshStatus", "ProcessStatus", "State", "ask"]

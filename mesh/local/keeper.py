@@ -1,0 +1,187 @@
+"""Keeps one process running: starts it, lets it be used, starts it again, drains it.
+
+STARTING -> SERVING -> DRAINING -> STOPPED, and after a crash BACKOFF -> STARTING, until patience
+ends in FAILED. A process that has never served is not started again: its first crash is the
+answer to whoever waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mesh.local.backoff import Crashes
+from mesh.local.process import Process, tail
+from voicemesh.errors import Misconfigured, VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mesh.local.parts import EnvoyPart, ReplicaPart
+
+
+class State(StrEnum):
+    """Where a kept process is in its life."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+END_STATES = frozenset({State.FAILED, State.STOPPED})
+
+
+class Keeper:
+    """Owner of one part's process."""
+
+    def __init__(
+        self,
+        part: EnvoyPart | ReplicaPart,
+        changed: Callable[[str, State], None],
+        *,
+        start_seconds: float,
+    ) -> None:
+        self.part = part
+        self.state = State.STARTING
+        self.process: Process | None = None
+        self.problem = ""
+        """Why it ended last."""
+        self._crashes = Crashes()
+        self._changed = changed
+        self._start_seconds = start_seconds
+        self._stop_asked = asyncio.Event()
+        self._out = asyncio.Event()
+        self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(), name=f"keep {part.name}")
+
+    @property
+    def restarts(self) -> int:
+        """How often it crashed and was started again."""
+        return self._crashes.total
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to stop, or was given up."""
+        return self._stop_asked.is_set() or self.state in END_STATES
+
+    async def serving(self) -> None:
+        """Return when it served for the first time; raise Misconfigured where it never will."""
+        await asyncio.shield(self._first)
+
+    async def out_of_use(self) -> None:
+        """Return when a stopping process gets nothing new any more."""
+        await self._out.wait()
+
+    async def stop(self, seconds: float) -> None:
+        """Take it out of use, let it drain, end it; returns when it is gone."""
+        self._stop_asked.set()
+        in_use = self.state is State.SERVING
+        if self.state not in END_STATES:
+            self._set(State.DRAINING)
+        self.part.leave()
+        if in_use:
+            await self.part.left()
+        self._out.set()
+        if self.process:
+            await self.process.stop(seconds)
+        await self._finish()
+
+    async def abort(self) -> None:
+        """End it now."""
+        self._stop_asked.set()
+        self._out.set()
+        if self.process:
+            self.process.kill()
+            await self.process.wait()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._task
+        if self._first.done() and not self._first.cancelled():
+            self._first.exception()  # of no interest any more
+        self._first.cancel()
+        self.part.leave()
+        self.part.close()
+        if self.state is not State.FAILED:
+            self._set(State.STOPPED)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                served = await self._live_once()
+            except (VoicemeshError, OSError) as error:  # no port, no program, no such model set
+                served, self.problem = 0.0, str(error)
+            if self._stop_asked.is_set():
+                return
+            if not self._first.done():
+                self._set(State.FAILED)
+                self._first.set_exception(Misconfigured(self._why(), process=self.part.name))
+                return
+            delay = self._crashes.crashed(served)
+            if delay is None:
+                self._set(State.FAILED)
+                return
+            self._set(State.BACKOFF)
+            await asyncio.sleep(delay)
+
+    async def _live_once(self) -> float:
+        """Run it to its end; return how many seconds it served."""
+        self._set(State.STARTING)
+        try:
+            process = self.process = Process(self.part.command())
+            if not await self._comes_up(process):
+                return 0.0
+            await self.part.enter()
+            since = time.monotonic()
+            if not self._stop_asked.is_set():
+                self._set(State.SERVING)
+                if not self._first.done():
+                    self._first.set_result(None)
+            await process.wait()
+            self.problem = self._ending(process)
+            return time.monotonic() - since
+        finally:
+            self.part.leave()
+
+    async def _comes_up(self, process: Process) -> bool:
+        self.problem = ""
+        ready = asyncio.create_task(self.part.serving())
+        ended = asyncio.create_task(process.wait())
+        await asyncio.wait(
+            {ready, ended}, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        late = not ready.done() and not ended.done()
+        for task in (ready, ended):
+            task.cancel()
+        await asyncio.gather(ready, ended, return_exceptions=True)
+        if process.running and not late:
+            return True
+        if late:
+            process.kill()
+            await process.wait()
+        slow = f"did not serve within {self._start_seconds:g} s"
+        self.problem = slow if late else self._ending(process)
+        return False
+
+    def _ending(self, process: Process) -> str:
+        code = process.exit_code or 0
+        return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+    def _why(self) -> str:
+        if self.process is None:
+            return self.problem
+        log = self.part.log
+        return f"{self.part.name} {self.problem}; its log {log} ends:\n{tail(log)}"
+
+    def _set(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self._changed(self.part.name, state)

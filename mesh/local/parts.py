@@ -1,0 +1,173 @@
+"""The two kinds of process that a mesh keeps running: an Envoy, and a replica of a service.
+
+Both say what to run (``command``), when it serves (``serving``), how it comes into use
+(``enter``), how it goes out of use at once (``leave``), when that has taken effect (``left``),
+and give back what they hold (``close``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mesh.envoy import binary
+from mesh.envoy.model import Endpoint
+from mesh.local import probe
+from mesh.local.ports import Port
+from mesh.local.process import Command
+from mesh.services import SERVICES
+from mesh.topology import engines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mesh.envoy.model import Layout
+    from mesh.local.admin import Admin
+    from mesh.local.rotation import Rotation
+    from mesh.services import DoorName, ServiceName
+    from mesh.topology import Door, Region, Topology
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+"""Our packages, found from whatever folder the mesh was started in."""
+_PAUSE = 0.02
+
+
+class EnvoyPart:
+    """One Envoy process."""
+
+    def __init__(
+        self, door: DoorName, settings: Door, layout: Layout, address: str, admin: Admin, log: Path
+    ) -> None:
+        self.door: DoorName = door
+        self.name: str = door
+        self.address = address
+        self.log = log
+        self._settings = settings
+        self._layout = layout
+        self._admin = admin
+
+    def command(self) -> Command:
+        """Return Envoy's command line; hot restart is off, since its parent's calls would die."""
+        arguments = [str(binary()), "-c", str(self._layout.bootstrap), "--disable-hot-restart"]
+        arguments += ["--concurrency", str(self._settings.concurrency)]
+        arguments += ["--log-level", self._settings.log_level]
+        arguments += ["--file-flush-interval-msec", "1000"]
+        return Command(arguments, os.environ, self.log)
+
+    async def serving(self) -> None:
+        while True:
+            if await self._admin.ready():
+                return
+            await asyncio.sleep(_PAUSE)
+
+    async def enter(self) -> None:
+        """Do nothing: its address never changes."""
+
+    def leave(self) -> None:
+        """Do nothing: there is no other."""
+
+    async def left(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing: its port outlives it."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What all replicas of one mesh share."""
+
+    topology: Topology
+    region: Region
+    models: str
+    mesh_address: str
+    drain_seconds: float
+    commands: Mapping[ServiceName, Sequence[str]]
+    environment: Mapping[str, str]
+
+
+class ReplicaPart:
+    """One replica of a service.
+
+    Every start has a new port, as if it ran on another machine: what Envoy remembers of the
+    crashed one does not count against it.
+    """
+
+    def __init__(
+        self, service: ServiceName, name: str, around: Circumstances, rotation: Rotation, log: Path
+    ) -> None:
+        self.service = service
+        self.name = name
+        self.address = ""
+        self.metrics_port = 0
+        self.log = log
+        self._around = around
+        self._rotation = rotation
+        self._ports: list[Port] = []
+        self._endpoint: Endpoint | None = None
+
+    def command(self) -> Command:
+        self.close()
+        region = self._around.region
+        listen, metrics = self._ports = [Port(region.host), Port("127.0.0.1")]
+        self.address, self.metrics_port = listen.address, metrics.number
+        self._endpoint = Endpoint(self.service, region.host, listen.number, region.name, self.name)
+        return Command(self._arguments(), self._environment(), self.log)
+
+    async def serving(self) -> None:
+        await probe.serving(self.address, SERVICES[self.service].rpc_service)
+
+    async def enter(self) -> None:
+        if self._endpoint:
+            self._rotation.add(self._endpoint)
+            await self._rotation.settled(self._endpoint)
+
+    def leave(self) -> None:
+        if self._endpoint:
+            self._rotation.remove(self._endpoint)
+
+    async def left(self) -> None:
+        if self._endpoint:
+            await self._rotation.settled(self._endpoint)
+
+    def close(self) -> None:
+        for port in self._ports:
+            port.close()
+
+    def _arguments(self) -> Sequence[str]:
+        given = self._around.commands.get(self.service)
+        chosen = given or self._around.region.services[self.service].command
+        return chosen or (sys.executable, "-m", SERVICES[self.service].module)
+
+    def _environment(self) -> dict[str, str]:
+        """Later ones win: ours over what the user's shell has, the topology's over ours."""
+        around = self._around
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
+            **{f"VOICEMESH_{name}": value for name, value in self._settings().items()},
+            **around.topology.environment,
+            **around.region.services[self.service].environment,
+            **around.environment,
+        }
+
+    def _settings(self) -> dict[str, str]:
+        around, sense = self._around, SERVICES[self.service].sense
+        level = around.region.services[self.service].log_level or around.topology.log_level
+        common = {
+            "LISTEN": self.address,
+            "METRICS_PORT": str(self.metrics_port),
+            "REPLICA": self.name,
+            "REGION": around.region.name,
+            "MESH": around.mesh_address,
+            "DRAIN_SECONDS": f"{around.drain_seconds:g}",
+            "LOG_LEVEL": level,
+        }
+        if not sense:
+            return common
+        chosen = engines(around.topology, self.service, around.models)
+        return {**common, "SENSE": sense, "ENGINES": ",".join(chosen)}

@@ -1,0 +1,33 @@
+"""Asks a process whether it serves: the same question that Envoy asks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_PAUSE = 0.05
+_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+async def serving(address: str, rpc_service: str) -> None:
+    """Return when the process at an address says SERVING for a service."""
+    request = health_pb2.HealthCheckRequest(service=rpc_service)
+    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        while True:
+            try:
+                answer = await stub.Check(request, timeout=1.0, wait_for_ready=True)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            except grpc.aio.AioRpcError:
+                pass  # not listening yet, or the name is not registered yet
+            await asyncio.sleep(_PAUSE)

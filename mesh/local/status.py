@@ -1,0 +1,138 @@
+"""What a running mesh looks like, as data: for the table, for JSON, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from mesh.local import metrics
+from mesh.local.parts import ReplicaPart
+from mesh.services import SERVICES
+from voicemesh.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mesh.local.admin import Admin, Health
+    from mesh.local.keeper import Keeper
+    from mesh.services import DoorName
+
+
+class ProcessStatus(BaseModel):
+    """One process."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    service: str
+    """A service's name, or ``envoy``."""
+    region: str
+    address: str
+    pid: int | None
+    state: str
+    health: str
+    """Envoy's view: ``healthy``, or why it sends no streams there."""
+    calls: int | None
+    """Live streams; of an Envoy, those that came in through it."""
+    loop_lag_p95_ms: float | None
+    uptime_seconds: float
+    restarts: int
+    memory_mib: float
+    problem: str
+    """Why it ended last; empty where it never did."""
+
+
+class MeshStatus(BaseModel):
+    """A whole mesh."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topology: str
+    region: str
+    models: str
+    home: str
+    supervisor_pid: int
+    started: str
+    """UTC, ISO 8601."""
+    edge_address: str
+    mesh_address: str
+    processes: tuple[ProcessStatus, ...]
+
+    def process(self, name: str) -> ProcessStatus:
+        """Return one process; KeyError where there is none of that name."""
+        return {one.name: one for one in self.processes}[name]
+
+    def of(self, service: str) -> list[ProcessStatus]:
+        """Return the processes of one service."""
+        return [one for one in self.processes if one.service == service]
+
+
+async def observe(
+    keepers: Iterable[Keeper], admins: Mapping[DoorName, Admin], region: str
+) -> tuple[ProcessStatus, ...]:
+    """Look at every process; nothing here waits longer than its own time limit."""
+    views = dict(zip(admins, await asyncio.gather(*map(_view, admins.values())), strict=True))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        found = await asyncio.gather(*(_one(keeper, views, client, region) for keeper in keepers))
+    return tuple(found)
+
+
+class _View:
+    """What one Envoy said; empty where it did not answer."""
+
+    def __init__(self, health: dict[str, Health] | None, calls: int | None) -> None:
+        self.answered = health is not None
+        self._health = health or {}
+        self.calls = calls
+
+    def of(self, service: str, address: str) -> str:
+        if not self.answered:
+            return "unknown"
+        return self._health.get(service, {}).get(address, "out of use")
+
+
+async def _view(admin: Admin) -> _View:
+    try:
+        health, stats = await asyncio.gather(admin.health(), admin.stats())
+    except Unavailable:
+        return _View(None, None)
+    active = [
+        value
+        for name, value in stats.items()
+        if name in ("http.edge.downstream_rq_active", "http.mesh.downstream_rq_active")
+    ]
+    return _View(health, sum(active))
+
+
+async def _one(
+    keeper: Keeper, views: Mapping[DoorName, _View], client: httpx.AsyncClient, region: str
+) -> ProcessStatus:
+    part, process = keeper.part, keeper.process
+    running = process is not None and process.running
+    if isinstance(part, ReplicaPart):
+        service: str = part.service
+        health = views[SERVICES[part.service].door].of(part.service, part.address)
+        load = await metrics.read(client, part.metrics_port) if running else metrics.Load()
+    else:
+        view = views[part.door]
+        service, health = "envoy", "healthy" if view.answered else "unknown"
+        load = metrics.Load(calls=view.calls)
+    return ProcessStatus(
+        name=part.name,
+        service=service,
+        region=region,
+        address=part.address,
+        pid=process.pid if process and running else None,
+        state=keeper.state.value,
+        health=health,
+        calls=load.calls,
+        loop_lag_p95_ms=load.lag_p95_ms,
+        uptime_seconds=round(time.monotonic() - process.started, 1) if process and running else 0.0,
+        restarts=keeper.restarts,
+        memory_mib=round(process.memory_mib(), 1) if process and running else 0.0,
+        problem=keeper.problem,
+    )

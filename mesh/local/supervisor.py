@@ -1,0 +1,242 @@
+"""A whole mesh on this machine, as a context manager.
+
+``async with LocalMesh(load(LOCAL), models="scripted") as mesh:`` starts two Envoys and every
+service, waits until calls can be placed at ``mesh.edge_address``, starts again what crashes, and
+leaves no process behind, however the block or this process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from mesh.local.control import Control
+from mesh.local.doors import Doors
+from mesh.local.fleet import Fleet
+from mesh.local.home import Home
+from mesh.local.keeper import State
+from mesh.local.parts import Circumstances, ReplicaPart
+from mesh.local.status import MeshStatus, observe
+from mesh.services import DOORS, START_ORDER, DoorName, ServiceName
+from mesh.topology import engines, one_region
+from voicemesh.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from mesh.local.process import Process
+    from mesh.topology import Topology
+
+MOST_REPLICAS = 64
+_REAP_SECONDS = 10.0
+"""Beyond the drain: a process that is still there then is killed."""
+
+
+class LocalMesh:
+    """One region on this machine."""
+
+    def __init__(  # noqa: PLR0913 - each is one independent choice, by keyword
+        self,
+        topology: Topology,
+        *,
+        models: str = "embedded",
+        home: Path | None = None,
+        commands: Mapping[ServiceName, Sequence[str]] | None = None,
+        environment: Mapping[str, str] | None = None,
+        drain_seconds: float | None = None,
+        start_seconds: float = 180.0,
+        progress: Callable[[str, State], None] | None = None,
+    ) -> None:
+        """Describe a mesh; nothing runs until the block is entered.
+
+        ``models`` is a model set of the topology; ``commands`` replaces ``python -m <service>``
+        per service; ``environment`` wins over everything else; ``progress`` is called with a
+        process's name and its new state. Each process has ``start_seconds`` to serve.
+        """
+        self.topology = topology
+        self.region = one_region(topology)
+        self.home = Home(home)
+        self.stop_requested = asyncio.Event()
+        """Set when somebody asked over the control socket that the mesh stop."""
+        self._models = models
+        self._drain_seconds = topology.drain_seconds if drain_seconds is None else drain_seconds
+        self._commands = {} if commands is None else commands
+        self._environment = {} if environment is None else environment
+        self._progress = progress
+        self._one_change = asyncio.Lock()
+        self.started = False
+        """Whether everything served once."""
+        self._started_at = ""
+        self._doors: Doors
+        self._fleet = Fleet(
+            self._replica,
+            self._changed,
+            start_seconds=start_seconds,
+            stop_seconds=self._drain_seconds + _REAP_SECONDS,
+        )
+        self._control = Control(self)
+        for service, settings in self.region.services.items():
+            if settings.engines:
+                engines(topology, service, models)  # refuse before anything starts
+
+    @property
+    def edge_address(self) -> str:
+        """Where callers come in, ``host:port``."""
+        return self._doors.address("edge")
+
+    @property
+    def mesh_address(self) -> str:
+        """Where our services reach each other."""
+        return self._doors.address("mesh")
+
+    async def __aenter__(self) -> Self:
+        self.home.take()
+        self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        try:
+            self._doors = Doors(self.topology, self.region, self.home)
+        except BaseException:
+            self.home.leave()
+            raise
+        try:
+            await self._start()
+        except BaseException:
+            await self._end(now=True)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A failing block wants its machine back at once; there is nobody to drain for.
+        await self._end(now=kind is not None)
+
+    def process(self, name: str) -> Process:
+        """Return a running process by name; raise NotFound where there is none."""
+        process = self._fleet.get(name).process
+        if process is None or not process.running:
+            raise NotFound(f"{name} does not run now", process=name)
+        return process
+
+    async def status(self) -> MeshStatus:
+        """Look at every process."""
+        return MeshStatus(
+            topology=str(self.topology.path),
+            region=self.region.name,
+            models=self._models,
+            home=str(self.home.folder),
+            supervisor_pid=os.getpid(),
+            started=self._started_at,
+            edge_address=self.edge_address,
+            mesh_address=self.mesh_address,
+            processes=await observe(self._fleet, self._doors.admins, self.region.name),
+        )
+
+    async def envoy_stats(self, door: DoorName) -> dict[str, int]:
+        """Return every counter and gauge of one Envoy."""
+        return await self._doors.admins[door].stats()
+
+    async def scale(
+        self, service: ServiceName, replicas: int, *, wait: bool = False
+    ) -> Sequence[str]:
+        """Change how many replicas a service has, while calls run; return their names.
+
+        New ones serve when this returns. Removed ones get no new streams when this returns; their
+        live streams go on until they end or the drain is over (``wait`` waits for that too).
+        """
+        if service not in self.region.services:
+            raise NotFound(f"the region {self.region.name} has no {service}", service=service)
+        if not 0 <= replicas <= MOST_REPLICAS:
+            raise InvalidInput("replicas", f"must be 0 to {MOST_REPLICAS}, not {replicas}")
+        async with self._one_change:
+            have = self._fleet.staying(service)
+            await self._fleet.grow(service, replicas - len(have))
+            retired = [await self._fleet.retire(keeper) for keeper in have[replicas:]]
+        if wait:
+            await asyncio.gather(*retired)
+        return [keeper.part.name for keeper in self._fleet.staying(service)]
+
+    async def restart(self, name: str, *, wait: bool = False) -> str:
+        """Replace a process by a fresh one; return the fresh one's name.
+
+        A replica's replacement serves before the old one drains, so no call is refused. An Envoy
+        stops first, and its live streams end.
+        """
+        async with self._one_change:
+            keeper = self._fleet.get(name)
+            if not isinstance(keeper.part, ReplicaPart):
+                return (await self._fleet.replace(keeper)).part.name
+            (fresh,) = await self._fleet.grow(keeper.part.service, 1)
+            retired = await self._fleet.retire(keeper)
+        if wait:
+            await retired
+        return fresh.part.name
+
+    async def abort(self) -> None:
+        """End everything now, live calls included."""
+        await self._fleet.abort()
+
+    async def _start(self) -> None:
+        await self._control.open()
+        for door in DOORS:
+            self._fleet.keep(self._doors.part(door))
+        for service in START_ORDER:
+            if service in self.region.services:
+                for _ in range(self.region.services[service].replicas):
+                    self._fleet.add(service)
+        await self._fleet.serving()
+        self.started = True
+
+    async def _end(self, *, now: bool) -> None:
+        try:
+            if not now:
+                await self._fleet.stop()
+        finally:
+            await self._fleet.abort()
+            await self._control.close()
+            await self._doors.close()
+            self.home.leave()
+
+    def _replica(self, service: ServiceName, name: str) -> ReplicaPart:
+        around = Circumstances(
+            topology=self.topology,
+            region=self.region,
+            models=self._models,
+            mesh_address=self.mesh_address,
+            drain_seconds=self._drain_seconds,
+            commands=self._commands,
+            environment=self._environment,
+        )
+        return ReplicaPart(service, name, around, self._doors.rotation, self.home.log(name))
+
+    def _changed(self, name: str, state: State) -> None:
+        self.home.write_state(self._state())
+        if self._progress:
+            self._progress(name, state)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "supervisor_pid": os.getpid(),
+            "started": self._started_at,
+            "topology": str(self.topology.path),
+            "models": self._models,
+            "edge_address": self.edge_address,
+            "mesh_address": self.mesh_address,
+            "processes": [
+                {
+                    "name": keeper.part.name,
+                    "state": keeper.state.value,
+                    "address": keeper.part.address,
+                    "pid": keeper.process.pid if keeper.process else None,
+                    "log": str(keeper.part.log),
+                }
+                for keeper in self._fleet
+                if keeper.state is not State.STOPPED
+            ],
+        }

@@ -1,0 +1,80 @@
+"""What people see of a running mesh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from mesh.services import DOORS, SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mesh.local import MeshStatus, ProcessStatus
+
+_COLOURS = {
+    "serving": "green",
+    "healthy": "green",
+    "starting": "yellow",
+    "draining": "yellow",
+    "backoff": "red",
+    "failed": "red",
+}
+_ORDER = (*DOORS, *SERVICES)
+
+
+def status_table(status: MeshStatus) -> Table:
+    """Return one line per process."""
+    table = Table(
+        title=f"{status.region}: callers at {status.edge_address}, mesh at {status.mesh_address}",
+        title_justify="left",
+        caption=f"models: {status.models}   logs: {status.home}/logs",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for column in ("process", "pid", "state", "health"):
+        table.add_column(column, no_wrap=True)
+    for column in ("calls", "lag ms", "up s", "restarts", "MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in sorted(status.processes, key=_place):
+        table.add_row(*_cells(one))
+    return table
+
+
+def starting_table(states: Mapping[str, str]) -> Table:
+    """Return one line per process that is being started."""
+    table = Table("process", "state", box=SIMPLE_HEAD, pad_edge=False)
+    for name, state in states.items():
+        table.add_row(name, _coloured(state))
+    return table
+
+
+def _cells(one: ProcessStatus) -> tuple[Text | str, ...]:
+    return (
+        one.name,
+        _shown(one.pid),
+        _coloured(one.state),
+        _coloured(one.health),
+        _shown(one.calls),
+        _shown(one.loop_lag_p95_ms),
+        f"{one.uptime_seconds:.0f}",
+        str(one.restarts),
+        f"{one.memory_mib:.0f}",
+    )
+
+
+def _place(one: ProcessStatus) -> tuple[int, str]:
+    kind = one.name if one.service == "envoy" else one.service
+    return _ORDER.index(kind), one.name
+
+
+def _coloured(word: str) -> Text:
+    return Text(word, style=_COLOURS.get(word, "red"))
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
