@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.errors import InvalidInput, OutOfOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Entry: TypeAlias = journal_pb2.Entry
 
@@ -169,8 +169,13 @@ def remember(memory: Memory, entry: Entry) -> None:
     if kind == "call_started":
         memory.started = entry.call_started
         memory.started_seconds = entry.write_time.seconds
-    else:
+        return
+    try:
         _FOLDS[kind](memory, getattr(entry, kind))
+    except KeyError as error:
+        raise InvalidInput(
+            f"journal.{kind}", f"names {error}, which no entry before it did"
+        ) from error
 
 
 def _open_turn(memory: Memory, number: int, text: str = "") -> Turn:
@@ -226,6 +231,8 @@ def _reply_interrupted(memory: Memory, event: journal_pb2.ReplyInterrupted) -> N
     turn.heard_text = event.heard_text
     memory.bot_offset = event.next_offset
     memory.barge_in_offset = event.barge_in_offset
+    heard = event.heard_offset
+    memory.actions = {k: act for k, act in memory.actions.items() if act.after_offset <= heard}
 
 
 def _tool_intended(memory: Memory, event: journal_pb2.ToolIntended) -> None:
@@ -251,7 +258,7 @@ def _call_ended(memory: Memory, event: journal_pb2.CallEnded) -> None:
     memory.end_reason = event.reason
 
 
-_FOLDS = {
+_FOLDS: dict[str, Callable[[Memory, Any], None]] = {
     "caller_said": _caller_said,
     "digits_pressed": _digits_pressed,
     "reply_started": _reply_started,

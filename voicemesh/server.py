@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc.aio
 import uvloop
@@ -19,11 +20,12 @@ from grpc_reflection.v1alpha import reflection
 
 from voicemesh import telemetry
 from voicemesh.errors import Misconfigured, Refused, Unavailable
+from voicemesh.settings import ServiceSettings, load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 
-    from voicemesh.settings import ServiceSettings
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STOP_GRACE_SECONDS = 0.5
@@ -83,10 +85,13 @@ class LiveStreams:
 class Service(Protocol):
     """What a process serves."""
 
-    names: Sequence[str]
-    """Full gRPC service names, for health and reflection."""
-    live: LiveStreams
-    """Its streams."""
+    @property
+    def names(self) -> Sequence[str]:
+        """Full gRPC service names, for health and reflection."""
+
+    @property
+    def live(self) -> LiveStreams:
+        """Its streams."""
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add its servicers."""
@@ -213,14 +218,17 @@ async def serve(
         await running.drain(settings.drain_seconds, hurry)
 
 
-def run(coroutine_function: Serving) -> None:
-    """Run a part's main coroutine on the fast event loop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(coroutine_function())
+def settle(kind: type[Settings]) -> Settings:
+    """Read a part's settings and set its logs, metrics and spans up by them."""
+    settings = load(kind)
+    telemetry.configure(settings)
+    return settings
 
 
-class Serving(Protocol):
-    """A part's main coroutine function."""
-
-    async def __call__(self) -> None:
-        """Serve until told to stop."""
+def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a part's main coroutine on the fast event loop; end with one line if it cannot run."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    except Misconfigured as error:
+        sys.exit(f"voicemesh: {error.message}")

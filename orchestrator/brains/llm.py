@@ -1,0 +1,62 @@
+"""The brain that is a language engine, with the bot's file as its knowledge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.events import TextArrived, ThoughtFinished, ToolRequested
+from voicemesh.api.language.v1 import language_pb2, language_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from orchestrator.prompt import Prompt
+    from voicemesh.bots import Bot, LanguageChoice
+
+
+class LanguageBrain:
+    """Asks the language adapter."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: language_pb2_grpc.GenerationServiceStub = (
+            language_pb2_grpc.GenerationServiceStub(channel)
+        )
+
+    async def think(
+        self, thought: int, prompt: Prompt, bot: Bot, choice: LanguageChoice
+    ) -> AsyncIterator[TextArrived | ToolRequested | ThoughtFinished]:
+        """Give the answer piece by piece."""
+        request = language_pb2.GenerateRequest(
+            engine=choice.name,
+            model=choice.model,
+            messages=prompt.messages,
+            tools=bot.tool_declarations(),
+            knowledge=bot.knowledge_proto(),
+            call_id=prompt.call_id,
+        )
+        call = self._stub.Generate(request, metadata=(("x-voicemesh-call", prompt.call_id),))
+        try:
+            async for response in call:
+                piece = _piece(thought, response)
+                if piece:
+                    yield piece
+        finally:
+            call.cancel()
+
+
+def _piece(
+    thought: int, response: language_pb2.GenerateResponse
+) -> TextArrived | ToolRequested | ThoughtFinished | None:
+    match response.WhichOneof("message"):
+        case "text":
+            took = response.engine_duration.ToTimedelta().total_seconds()
+            return TextArrived(thought, response.text, took)
+        case "tool_call":
+            call = response.tool_call
+            return ToolRequested(thought, call.name, call.arguments_json)
+        case "finished":
+            return ThoughtFinished(thought)
+        case _:
+            return None

@@ -1,0 +1,175 @@
+"""Between the session's protos and the conversation's events and commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+
+from orchestrator import commands, events
+from orchestrator.conversation import CallFacts
+from voicemesh.api.audio.v1 import audio_pb2
+from voicemesh.api.session.v1 import session_pb2
+from voicemesh.errors import InvalidInput, OutOfOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+MAX_NAME = 64
+MAX_CHUNK_SECONDS = 1
+DIGITS = frozenset("0123456789*#ABCD")
+
+
+def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
+    """Check an ``open`` and return what it says. Raise InvalidInput with field and limit."""
+    if not 0 < len(opening.call_id) <= MAX_NAME:
+        raise InvalidInput("open.call_id", f"must have 1 to {MAX_NAME} characters", limit=MAX_NAME)
+    if opening.epoch < 1:
+        raise InvalidInput("open.epoch", "must be at least 1", limit=1)
+    rate = opening.format.sample_rate_hertz
+    if opening.format.encoding != audio_pb2.ENCODING_LINEAR16 or rate not in (8000, 16000):
+        raise InvalidInput(
+            "open.format", "must be LINEAR16 at 8000 or 16000 hertz", limit="8000, 16000"
+        )
+    return CallFacts(
+        call_id=opening.call_id,
+        bot=opening.bot,
+        rate=rate,
+        replica=replica,
+        caller=opening.caller,
+        callee=opening.callee,
+        residency=opening.residency,
+        variables=tuple(sorted(opening.variables.items())),
+        buffered_offset=opening.buffered_offset,
+        played_offset=opening.played_offset,
+    )
+
+
+def event(request: session_pb2.RunRequest, rate: int) -> events.Event:
+    """Return the event that a message tells of. Raise InvalidInput or OutOfOrder."""
+    kind = request.WhichOneof("message")
+    if kind is None:
+        raise InvalidInput("message", "is empty: set exactly one field")
+    if kind == "open":
+        raise OutOfOrder("open", "may be sent once only")
+    message = getattr(request, kind)
+    if message.offset < 0:
+        raise InvalidInput(f"{kind}.offset", "must not be negative", limit=0)
+    if kind == "audio":
+        return _audio(message, rate)
+    return _EVENTS[kind](message)
+
+
+def _audio(chunk: audio_pb2.AudioChunk, rate: int) -> events.AudioArrived:
+    limit = MAX_CHUNK_SECONDS * rate * 2
+    if not 0 < len(chunk.data) <= limit or len(chunk.data) % 2:
+        raise InvalidInput(
+            "audio.data", f"must be whole 16-bit samples, 2 to {limit} bytes", limit=limit
+        )
+    return events.AudioArrived(chunk.offset, chunk.data)
+
+
+def _dtmf(message: session_pb2.Dtmf) -> events.DigitPressed:
+    if message.digit not in DIGITS:
+        raise InvalidInput("dtmf.digit", "must be one of 0-9, *, #, A-D", limit="0-9*#A-D")
+    return events.DigitPressed(message.offset, message.digit)
+
+
+def _command(message: session_pb2.Command) -> events.Commanded:
+    match message.WhichOneof("command"):
+        case "say":
+            return events.Commanded(message.offset, message.key, "say", message.say)
+        case "hang_up":
+            return events.Commanded(message.offset, message.key, "hang_up", "")
+        case "transfer_target":
+            target = message.transfer_target
+            return events.Commanded(message.offset, message.key, "transfer", target)
+        case _:
+            raise InvalidInput("command", "is empty: set exactly one field")
+
+
+_EVENTS: dict[str, Callable[[Any], events.Event]] = {
+    "speech_started": lambda m: events.SpeechStarted(m.offset, m.start_offset),
+    "speech_ended": lambda m: events.SpeechEnded(m.offset, m.end_offset),
+    "playout": lambda m: events.PlayoutReported(m.offset, m.played_offset, m.buffered_offset),
+    "barge_in": lambda m: events.BargedIn(m.offset, m.heard_offset),
+    "dtmf": _dtmf,
+    "command": _command,
+    "call_ended": lambda m: events.CallerGone(m.offset, m.reason),
+}
+
+
+def responses(todo: list[commands.Command]) -> list[session_pb2.RunResponse]:
+    """Return the messages for the gateway; runs of entries become one message."""
+    messages: list[session_pb2.RunResponse] = []
+    for command in todo:
+        last = messages[-1] if messages else None
+        if isinstance(command, commands.Write):
+            if last is None or last.WhichOneof("message") != "journal":
+                last = session_pb2.RunResponse(journal=session_pb2.Journal())
+                messages.append(last)
+            last.journal.entries.append(command.entry)
+        else:
+            messages.append(_RESPONSES[type(command)](command))
+    return messages
+
+
+def _audio_out(command: commands.SendAudio) -> session_pb2.RunResponse:
+    chunk = audio_pb2.AudioChunk(offset=command.offset, data=command.data)
+    return session_pb2.RunResponse(audio=chunk)
+
+
+def _flush(command: commands.Flush) -> session_pb2.RunResponse:
+    flush = session_pb2.Flush(start_offset=command.start_offset, end_offset=command.end_offset)
+    return session_pb2.RunResponse(flush=flush)
+
+
+def _show(command: commands.Show) -> session_pb2.RunResponse:
+    return session_pb2.RunResponse(
+        transcript=session_pb2.Transcript(
+            bot=command.bot,
+            text=command.text,
+            final=command.final,
+            turn=command.turn,
+            start_offset=command.start_offset,
+        )
+    )
+
+
+def _act(command: commands.Act) -> session_pb2.RunResponse:
+    action = session_pb2.Action(key=command.key, after_offset=command.after_offset)
+    match command.kind:
+        case "transfer":
+            action.transfer.target = command.argument
+        case "send_digits":
+            action.send_digits.digits = command.argument
+        case _:
+            action.hang_up.SetInParent()
+    return session_pb2.RunResponse(action=action)
+
+
+def _ack(command: commands.Ack) -> session_pb2.RunResponse:
+    ack = session_pb2.Ack(
+        received_offset=command.received_offset, committed_offset=command.committed_offset
+    )
+    return session_pb2.RunResponse(ack=ack)
+
+
+def _go_away(command: commands.GoAway) -> session_pb2.RunResponse:
+    deadline = Duration(seconds=int(command.seconds), nanos=int(command.seconds % 1 * 1e9))
+    return session_pb2.RunResponse(go_away=session_pb2.GoAway(deadline=deadline))
+
+
+_RESPONSES: dict[type, Callable[[Any], session_pb2.RunResponse]] = {
+    commands.SendAudio: _audio_out,
+    commands.Flush: _flush,
+    commands.PlayOn: lambda _: session_pb2.RunResponse(play_on=session_pb2.PlayOn()),
+    commands.Show: _show,
+    commands.Act: _act,
+    commands.Report: lambda c: session_pb2.RunResponse(turn_report=c.report),
+    commands.Ack: _ack,
+    commands.GoAway: _go_away,
+}
+FOR_GATEWAY = frozenset({commands.Write, *_RESPONSES})
+"""Commands that go to the gateway; the others are for the senses."""

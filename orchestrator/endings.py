@@ -1,0 +1,77 @@
+"""What the gateway is told to do once the bot was heard: hang up, or hand the call over."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from orchestrator.commands import Act
+from voicemesh.api.journal.v1 import journal_pb2
+from voicemesh.bots import HANG_UP, TRANSFER
+from voicemesh.journal import ReplyState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.ledger import Ledger
+    from orchestrator.speaking import Speaking
+
+ENDING = "ending"
+
+
+class Endings:
+    """Orders each ending once, when everything said before it has become audio."""
+
+    def __init__(self, ledger: Ledger, call_id: str, speaking: Speaking) -> None:
+        self._ledger = ledger
+        self._call_id = call_id
+        self._speaking = speaking
+
+    def want(self, kind: str, argument: str = "") -> None:
+        """Have the call end when all was said; survives a resume."""
+        value = json.dumps({"kind": kind, "argument": argument})
+        noted = journal_pb2.BrainNoted(name=ENDING, value_json=value)
+        self._ledger.write("brain_noted", noted)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the call is about to end."""
+        return any(True for _ in self._owed()) or bool(self._ledger.memory.actions)
+
+    def order_what_is_owed(self) -> None:
+        """Order what the journal owes; to be called when nothing is left to be said."""
+        for key, kind, argument in list(self._owed()):
+            if key in self._ledger.memory.actions:
+                continue
+            action = journal_pb2.ActionOrdered(
+                key=key, kind=kind, argument=argument, after_offset=self._speaking.cursor
+            )
+            self._ledger.write("action_ordered", action)
+            self._act(action)
+
+    def repeat(self) -> None:
+        """Tell the gateway again what was ordered; it does each once."""
+        for action in self._ledger.memory.actions.values():
+            self._act(action)
+
+    def _act(self, action: journal_pb2.ActionOrdered) -> None:
+        self._ledger.emit(Act(action.key, action.kind, action.argument, action.after_offset))
+
+    def _owed(self) -> Iterator[tuple[str, str, str]]:
+        memory = self._ledger.memory
+        turn = memory.turn
+        if turn and turn.reply is ReplyState.FINISHED:
+            for tool in turn.tools:
+                if tool.name in (HANG_UP, TRANSFER):
+                    yield tool.key, tool.name, _target(tool.arguments_json)
+        if ENDING in memory.notes:
+            ending = json.loads(memory.notes[ENDING])
+            yield f"{self._call_id}-{ENDING}", ending["kind"], ending["argument"]
+
+
+def _target(arguments_json: str) -> str:
+    try:
+        arguments = json.loads(arguments_json)
+    except ValueError:
+        return ""
+    return str(arguments.get("target", "")) if isinstance(arguments, dict) else ""

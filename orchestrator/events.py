@@ -1,0 +1,201 @@
+"""What happens to a conversation. Offsets are samples of the session's rate, times seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class AudioArrived:
+    """The caller's audio (LINEAR16), in order, silence left out."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The caller began to speak at ``start_offset``; it was noticed at ``offset``."""
+
+    offset: int
+    start_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The caller stopped speaking at ``end_offset``; it was noticed at ``offset``."""
+
+    offset: int
+    end_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutReported:
+    """The gateway played the bot up to ``played_offset`` and holds up to ``buffered_offset``."""
+
+    offset: int
+    played_offset: int
+    buffered_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    """The caller spoke over the bot; playout is paused at ``heard_offset``."""
+
+    offset: int
+    heard_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key."""
+
+    offset: int
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """An application asks for something: ``kind`` is say, hang_up or transfer."""
+
+    offset: int
+    key: str
+    kind: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """The call is over at the caller's side."""
+
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """This replica wants to go within ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Words of an utterance up to ``end_offset``; ``final`` answers a conclude."""
+
+    utterance: int
+    attempt: int
+    text: str
+    final: bool
+    end_offset: int
+    engine_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionFailed:
+    """The recogniser of an utterance is gone."""
+
+    utterance: int
+    attempt: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextArrived:
+    """Further words of the brain."""
+
+    thought: int
+    text: str
+    engine_seconds: float
+    """How long the engine worked for the first of them; 0 for later ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequested:
+    """The brain wants a tool called."""
+
+    thought: int
+    name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtFinished:
+    """The brain has said all; with tool calls it is asked again once they are answered."""
+
+    thought: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtFailed:
+    """The brain is gone, or had nothing to say."""
+
+    thought: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceSounding:
+    """A sentence's audio begins."""
+
+    speech: int
+    sentence: int
+    engine_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundArrived:
+    """Audio (LINEAR16) of the sentence that is sounding."""
+
+    speech: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceSounded:
+    """A sentence's audio is complete."""
+
+    speech: int
+    sentence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFailed:
+    """The voice is gone."""
+
+    speech: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool answered, or failed with ``error``."""
+
+    key: str
+    result_json: str
+    error: str
+
+
+Event: TypeAlias = (
+    AudioArrived
+    | SpeechStarted
+    | SpeechEnded
+    | PlayoutReported
+    | BargedIn
+    | DigitPressed
+    | Commanded
+    | CallerGone
+    | DrainAsked
+    | Recognised
+    | RecognitionFailed
+    | TextArrived
+    | ToolRequested
+    | ThoughtFinished
+    | ThoughtFailed
+    | SentenceSounding
+    | SoundArrived
+    | SentenceSounded
+    | SpeechFailed
+    | ToolReturned
+)

@@ -1,0 +1,96 @@
+"""What a brain is asked: the conversation as it was really heard."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicemesh.api.language.v1 import language_pb2
+from voicemesh.journal import Memory, ReplyState, Sentence, ToolUse, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voicemesh.bots import Bot
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The messages of a conversation, oldest first, instructions before them."""
+
+    call_id: str
+    turn: int
+    messages: tuple[language_pb2.Message, ...]
+
+
+MAX_MESSAGES = 200
+"""Older ones are left out; the instructions stay."""
+
+
+def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
+    """Return what the brain is asked now."""
+    messages = [message for turn in memory.turns for message in _turn(turn)]
+    joined = _join_callers(messages)[-MAX_MESSAGES:]
+    system = language_pb2.Message(
+        role=language_pb2.ROLE_SYSTEM, text=_instructions(bot, memory.started_seconds)
+    )
+    turn = memory.turn
+    return Prompt(call_id, turn.number if turn else 0, (system, *joined))
+
+
+def _instructions(bot: Bot, started_seconds: int) -> str:
+    # The date comes from the journal, so that a replica that resumes asks the same question.
+    today = datetime.datetime.fromtimestamp(started_seconds, tz=datetime.UTC).date()
+    return f"{bot.persona}\nToday is {today:%A}, {today.isoformat()}.".strip()
+
+
+def _turn(turn: Turn) -> Iterator[language_pb2.Message]:
+    if turn.caller_text:
+        yield language_pb2.Message(role=language_pb2.ROLE_CALLER, text=turn.caller_text)
+    if turn.reply is ReplyState.INTERRUPTED:
+        yield from _tools_only(turn)
+        if turn.heard_text:
+            yield language_pb2.Message(role=language_pb2.ROLE_BOT, text=turn.heard_text)
+        return
+    said: list[str] = []
+    for part in turn.parts:
+        if isinstance(part, Sentence):
+            said.append(part.text)
+        elif part.answered:
+            yield from _tool(part, " ".join(said))
+            said = []
+    if said:
+        yield language_pb2.Message(role=language_pb2.ROLE_BOT, text=" ".join(said))
+
+
+def _tools_only(turn: Turn) -> Iterator[language_pb2.Message]:
+    for tool in turn.tools:
+        if tool.answered:
+            yield from _tool(tool, "")
+
+
+def _tool(tool: ToolUse, said: str) -> Iterator[language_pb2.Message]:
+    call = language_pb2.ToolCall(id=tool.key, name=tool.name, arguments_json=tool.arguments_json)
+    yield language_pb2.Message(role=language_pb2.ROLE_BOT, text=said, tool_calls=[call])
+    yield language_pb2.Message(
+        role=language_pb2.ROLE_TOOL,
+        tool_call_id=tool.key,
+        text=tool.result_json if not tool.error else f'{{"error": "{_plain(tool.error)}"}}',
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("\\", " ").replace('"', "'")
+
+
+def _join_callers(messages: list[language_pb2.Message]) -> list[language_pb2.Message]:
+    """Join what the caller said in one breath: turns that the bot never got to answer."""
+    joined: list[language_pb2.Message] = []
+    for message in messages:
+        last = joined[-1] if joined else None
+        if last and message.role == last.role == language_pb2.ROLE_CALLER:
+            last.text = f"{last.text} {message.text}"
+        else:
+            joined.append(message)
+    return joined

@@ -1,0 +1,63 @@
+"""The orchestrator as a process serves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.brains import BRAINS
+from orchestrator.servicer import SessionServicer
+from orchestrator.tools import Tools
+from voicemesh.api.session.v1 import session_pb2_grpc
+from voicemesh.bots import Bots
+from voicemesh.channel import open_channel
+from voicemesh.errors import Misconfigured
+from voicemesh.server import LiveStreams
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+    from orchestrator.config import OrchestratorSettings
+
+NAME = "voicemesh.api.session.v1.SessionService"
+
+
+class Orchestrator:
+    """Conducts calls with the bots of a folder."""
+
+    names = (NAME,)
+
+    def __init__(self, settings: OrchestratorSettings) -> None:
+        self._settings = settings
+        self.live = LiveStreams(settings.max_calls)
+        self._channel = open_channel(settings.mesh)
+        self._tools = Tools(settings.tool_connections)
+        brain = BRAINS.get(settings.brain)
+        if brain is None:
+            raise Misconfigured(
+                f"VOICEMESH_BRAIN: no brain {settings.brain!r}; there are {', '.join(BRAINS)}",
+                field="VOICEMESH_BRAIN",
+            )
+        self._servicer = SessionServicer(
+            settings,
+            Bots.load(settings.bots),
+            self.live,
+            self._channel,
+            brain(self._channel),
+            self._tools,
+        )
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the servicer."""
+        session_pb2_grpc.add_SessionServiceServicer_to_server(self._servicer, server)
+
+    async def start(self) -> None:
+        """Nothing to load: bots are read, engines live elsewhere."""
+
+    async def drain(self) -> None:
+        """Have every call opened elsewhere."""
+        await self._servicer.epochs.ask_all_to_leave(self._settings.drain_seconds)
+
+    async def stop(self) -> None:
+        """Let connections go."""
+        await self._tools.close()
+        await self._channel.close()

@@ -1,0 +1,150 @@
+"""SessionService: admits calls, fences epochs, and hands each stream to a session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from orchestrator import convert
+from orchestrator.conversation import CallFacts, Conversation
+from orchestrator.senses import Ear, Mind, Voice
+from orchestrator.session import Senses, Session
+from voicemesh import telemetry
+from voicemesh.api.session.v1 import session_pb2, session_pb2_grpc
+from voicemesh.errors import DeadlineMissed, OutOfOrder, VoicemeshError, abort
+from voicemesh.journal import fold
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from orchestrator.brains import Brain
+    from orchestrator.config import OrchestratorSettings
+    from orchestrator.tools import Tools
+    from voicemesh.bots import Bot, Bots
+    from voicemesh.errors import Context
+    from voicemesh.server import LiveStreams
+
+OPEN_SECONDS = 10.0
+"""How long a stream may wait with its ``open``."""
+REMEMBERED_EPOCHS = 10_000
+
+_log = telemetry.get_logger("orchestrator")
+
+
+class Epochs:
+    """The highest epoch seen of each call, and the session that has it."""
+
+    def __init__(self) -> None:
+        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._sessions: dict[str, Session] = {}
+
+    def claim(self, call_id: str, epoch: int, session: Session) -> bool:
+        """Give the call to a session; return False if a higher epoch has it."""
+        if epoch < self._epochs.get(call_id, 0):
+            return False
+        older = self._sessions.get(call_id)
+        if older:
+            older.supersede()
+        self._epochs[call_id] = epoch
+        self._epochs.move_to_end(call_id)
+        if len(self._epochs) > REMEMBERED_EPOCHS:
+            self._epochs.popitem(last=False)
+        self._sessions[call_id] = session
+        return True
+
+    def release(self, call_id: str, session: Session) -> None:
+        """Forget a session that ended."""
+        if self._sessions.get(call_id) is session:
+            del self._sessions[call_id]
+
+    async def ask_all_to_leave(self, seconds: float) -> None:
+        """Have every call opened elsewhere."""
+        await asyncio.gather(*(s.ask_to_leave(seconds) for s in list(self._sessions.values())))
+
+
+class SessionServicer(session_pb2_grpc.SessionServiceServicer):
+    """Conducts calls."""
+
+    def __init__(
+        self,
+        settings: OrchestratorSettings,
+        bots: Bots,
+        live: LiveStreams,
+        channel: grpc.aio.Channel,
+        brain: Brain,
+        tools: Tools,
+    ) -> None:
+        self._settings = settings
+        self._bots = bots
+        self._live = live
+        self._channel = channel
+        self._brain = brain
+        self._tools = tools
+        self.epochs = Epochs()
+
+    async def Run(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[session_pb2.RunRequest], context: Context
+    ) -> None:
+        try:
+            with self._live.admit():
+                await self._run(request_iterator, context)
+        except VoicemeshError as error:
+            await abort(context, error)
+
+    async def _run(self, requests: AsyncIterator[session_pb2.RunRequest], context: Context) -> None:
+        opening = await _opening(requests)
+        facts = convert.facts(opening, self._settings.replica)
+        session = self._session(opening, facts)
+        if not self.epochs.claim(facts.call_id, opening.epoch, session):
+            bye = session_pb2.Bye(reason=session_pb2.BYE_REASON_SUPERSEDED)
+            await context.write(session_pb2.RunResponse(bye=bye))
+            return
+        log = _log.bind(call_id=facts.call_id, epoch=opening.epoch)
+        log.info("session opened", bot=facts.bot, entries=len(opening.journal))
+        try:
+            await session.run(requests, context)
+        finally:
+            self.epochs.release(facts.call_id, session)
+            log.info("session closed")
+
+    def _session(self, opening: session_pb2.Open, facts: CallFacts) -> Session:
+        bot = self._bot(facts.bot)
+        memory = fold(opening.journal)
+        loop = asyncio.get_running_loop()
+        conversation = Conversation(bot, facts, memory, time.time() - loop.time())
+        senses = Senses(
+            Ear(self._channel, facts.call_id, facts.rate, bot.language),
+            Mind(self._brain, bot),
+            Voice(self._channel, facts.call_id, facts.rate, bot),
+            self._tools,
+        )
+        ready = session_pb2.Ready(
+            epoch=opening.epoch,
+            wanted_offset=memory.consumed_offset,
+            replica=self._settings.replica,
+            region=self._settings.region,
+        )
+        return Session(conversation, bot, senses, ready, facts)
+
+    def _bot(self, name: str) -> Bot:
+        bot = self._bots.get(name)
+        return bot.with_engines("scripted") if self._settings.models == "scripted" else bot
+
+
+async def _opening(requests: AsyncIterator[session_pb2.RunRequest]) -> session_pb2.Open:
+    first: asyncio.Future[session_pb2.RunRequest] = asyncio.ensure_future(anext(requests))
+    done, _ = await asyncio.wait({first}, timeout=OPEN_SECONDS)
+    if not done:
+        first.cancel()
+        raise DeadlineMissed(f"no open within {OPEN_SECONDS:g} s", limit=OPEN_SECONDS)
+    try:
+        request = first.result()
+    except StopAsyncIteration:
+        raise OutOfOrder("open", "must be the first message, but there was none") from None
+    if request.WhichOneof("message") != "open":
+        raise OutOfOrder("message", "the first must be open")
+    return request.open

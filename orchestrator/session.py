@@ -1,0 +1,201 @@
+"""One session: the shell around a conversation. Everything that waits is here."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from orchestrator import commands, convert, events
+from voicemesh import telemetry
+from voicemesh.api.session.v1 import session_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from orchestrator.conversation import CallFacts, Conversation
+    from orchestrator.senses import Ear, Mind, Voice
+    from orchestrator.tools import Tools
+    from voicemesh.bots import Bot
+    from voicemesh.errors import Context
+
+INBOX_LIMIT = 256
+"""Events waiting; whoever brings more waits too."""
+
+_log = telemetry.get_logger("session")
+
+
+class Signal(enum.Enum):
+    """What wakes a session besides events."""
+
+    ALARM = "alarm"
+    """Something is due."""
+    LEFT = "left"
+    """The gateway sends nothing more."""
+    SUPERSEDED = "superseded"
+    """A higher epoch owns the call."""
+
+
+Item: TypeAlias = "events.Event | Signal | Exception"
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What one conversation hears, thinks, speaks and acts with."""
+
+    ear: Ear
+    mind: Mind
+    voice: Voice
+    tools: Tools
+
+
+class Session:
+    """Runs one conversation on one stream."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        bot: Bot,
+        senses: Senses,
+        ready: session_pb2.Ready,
+        facts: CallFacts,
+    ) -> None:
+        self._conversation = conversation
+        self._bot = bot
+        self._senses = senses
+        self._ready = ready
+        self._rate = facts.rate
+        self._log = _log.bind(call_id=facts.call_id)
+        self._inbox: asyncio.Queue[Item] = asyncio.Queue(INBOX_LIMIT)
+        self._tool_tasks: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._bye = session_pb2.BYE_REASON_UNSPECIFIED
+        self._do = self._senses_do()
+
+    def supersede(self) -> None:
+        """End: a higher epoch owns the call."""
+        self._bye = session_pb2.BYE_REASON_SUPERSEDED
+        self._wake(Signal.SUPERSEDED)
+
+    async def ask_to_leave(self, seconds: float) -> None:
+        """Have the gateway open elsewhere."""
+        await self._inbox.put(events.DrainAsked(seconds))
+
+    async def run(self, requests: AsyncIterator[session_pb2.RunRequest], context: Context) -> None:
+        """Conduct the call until it ends, is handed over or superseded; raise on bad input."""
+        reader = asyncio.create_task(self._read(requests))
+        try:
+            await context.write(session_pb2.RunResponse(ready=self._ready))
+            await self._carry_out(self._conversation.start(_now()), context)
+            while not self._bye:
+                self._set_alarm()
+                await self._carry_out(self._handle(await self._inbox.get()), context)
+            bye = session_pb2.Bye(reason=self._bye)
+            await context.write(session_pb2.RunResponse(bye=bye))
+        finally:
+            reader.cancel()
+            self._let_go()
+
+    async def _read(self, requests: AsyncIterator[session_pb2.RunRequest]) -> None:
+        try:
+            async for request in requests:
+                await self._inbox.put(convert.event(request, self._rate))
+            await self._inbox.put(Signal.LEFT)
+        except Exception as error:
+            # Raised again by the session's own task.
+            await self._inbox.put(error)
+
+    def _handle(self, first: Item) -> list[commands.Command]:
+        """Handle all that has come, so that what follows from it goes out together."""
+        todo = self._handle_one(first)
+        while not self._inbox.empty() and not self._bye:
+            todo += self._handle_one(self._inbox.get_nowait())
+        return todo
+
+    def _handle_one(self, item: Item) -> list[commands.Command]:
+        match item:
+            case Exception():
+                raise item
+            case Signal.LEFT:
+                self._bye = self._bye or session_pb2.BYE_REASON_HANDED_OVER
+                return []
+            case Signal.ALARM | Signal.SUPERSEDED:
+                return self._conversation.handle_timer(_now())
+            case _:
+                if isinstance(item, events.RecognitionFailed | events.ThoughtFailed):
+                    self._log.warning("an engine failed", problem=item.problem)
+                return self._conversation.handle(item, _now())
+
+    async def _carry_out(self, todo: list[commands.Command], context: Context) -> None:
+        """Do what is to be done, in order; entries reach the stream before their effects."""
+        for_gateway: list[commands.Command] = []
+        for command in todo:
+            if type(command) in convert.FOR_GATEWAY:
+                for_gateway.append(command)
+                continue
+            await _send(for_gateway, context)
+            for_gateway = []
+            self._do[type(command)](command)
+        await _send(for_gateway, context)
+
+    def _senses_do(self) -> dict[type, Callable[[Any], object]]:
+        ear, mind, voice = self._senses.ear, self._senses.mind, self._senses.voice
+        deliver = self._inbox.put
+        return {
+            commands.Listen: lambda command: ear.listen(command, deliver),
+            commands.Hear: ear.hear,
+            commands.Conclude: lambda _: ear.conclude(),
+            commands.StopListening: lambda _: ear.stop(),
+            commands.Think: lambda command: mind.think(command, deliver),
+            commands.StopThinking: lambda _: mind.stop(),
+            commands.Speak: lambda command: voice.speak(command, deliver),
+            commands.Say: voice.say,
+            commands.FinishSpeaking: lambda _: voice.finish(),
+            commands.StopSpeaking: lambda _: voice.stop(),
+            commands.CallTool: self._call_tool,
+            commands.Leave: self._leave,
+        }
+
+    def _leave(self, _: commands.Leave) -> None:
+        self._bye = session_pb2.BYE_REASON_CALL_ENDED
+
+    def _call_tool(self, command: commands.CallTool) -> None:
+        async def call() -> None:
+            await self._inbox.put(await self._senses.tools.call(self._bot, command))
+
+        task = asyncio.create_task(call())
+        self._tool_tasks.add(task)
+        task.add_done_callback(self._tool_tasks.discard)
+
+    def _set_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        due = self._conversation.next_deadline
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_at(due, self._wake, Signal.ALARM)
+
+    def _wake(self, signal: Signal) -> None:
+        # A full inbox wakes the session by itself.
+        if not self._inbox.full():
+            self._inbox.put_nowait(signal)
+
+    def _let_go(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._senses.ear.stop()
+        self._senses.mind.stop()
+        self._senses.voice.stop()
+        for task in self._tool_tasks:
+            task.cancel()
+
+
+async def _send(todo: list[commands.Command], context: Context) -> None:
+    for message in convert.responses(todo):
+        await context.write(message)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
