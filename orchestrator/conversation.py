@@ -19,8 +19,8 @@ from orchestrator.endpointing import has_words
 from orchestrator.floor import BARGE_IN, Floor
 from orchestrator.hearing import ENDPOINT, TRANSCRIPT, Hearing
 from orchestrator.ledger import Ledger
-from orchestrator.speaking import FIRST_AUDIO, Speaking
-from orchestrator.thinking import FIRST_TOKEN, Thinking
+from orchestrator.speaking import SOUND, Speaking
+from orchestrator.thinking import WORDS, Thinking
 from voicemesh.api.journal.v1 import journal_pb2, turn_pb2
 from voicemesh.bots import HANG_UP, TRANSFER
 from voicemesh.journal import ReplyState
@@ -144,8 +144,8 @@ class Conversation:
         return {
             ENDPOINT: self._hearing.endpoint_due,
             TRANSCRIPT: self._hearing.transcript_missed,
-            FIRST_TOKEN: lambda: self._thought_failed(self._thinking.thought),
-            FIRST_AUDIO: lambda: self._speech_failed(self._speaking.speech),
+            WORDS: lambda: self._thought_failed(self._thinking.thought),
+            SOUND: lambda: self._speech_failed(self._speaking.speech),
             BARGE_IN: self._floor.cut_off,
             DIGITS: self._enter_digits,
             SILENCE: self._break_silence,

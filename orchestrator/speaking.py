@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from voicemesh.bots import Bot, SynthesisChoice
     from voicemesh.journal import Turn
 
-FIRST_AUDIO = "first_audio"
+SOUND = "sound"
 
 
 class Speaking:
@@ -98,7 +98,7 @@ class Speaking:
         if not self._is_due(event.speech, event.sentence):
             return False
         self._sounded = 0
-        self._ledger.clear_deadline(FIRST_AUDIO)
+        self._await_sound()
         turn, sentence = self._queue[0]
         sentence.start_offset = self._ledger.memory.bot_offset
         self._send(Show(True, sentence.text, True, turn, sentence.start_offset))
@@ -111,6 +111,7 @@ class Speaking:
         begin = self._ledger.memory.bot_offset + self._sounded
         count = len(event.data) // 2
         self._sounded += count
+        self._await_sound()
         known = max(0, self.cursor - begin)
         if known >= count:
             return False
@@ -135,8 +136,9 @@ class Speaking:
         self._ledger.write("sentence_finished", finished)
         self._attempt = 0
         self._sounded = 0
+        self._ledger.clear_deadline(SOUND)
         if self._queue:
-            self._ledger.set_deadline(FIRST_AUDIO, self.choice.deadline_seconds)
+            self._await_sound()
         return True
 
     def failed(self, speech: int) -> bool:
@@ -195,15 +197,19 @@ class Speaking:
             _, sentence = self._queue[self._given]
             self._ledger.emit(Say(sentence.number, sentence.text))
             self._given += 1
-        if not self._ledger.has_deadline(FIRST_AUDIO) and not self._sounded:
-            self._ledger.set_deadline(FIRST_AUDIO, self.choice.deadline_seconds)
+        if not self._ledger.has_deadline(SOUND):
+            self._await_sound()
+
+    def _await_sound(self) -> None:
+        """Expect the voice's next sign of life: the first audio, and all audio after it."""
+        self._ledger.set_deadline(SOUND, self.choice.deadline_seconds)
 
     def _close(self) -> None:
         self._open = False
         self._ledger.emit(FinishSpeaking())
 
     def _stop(self) -> None:
-        self._ledger.clear_deadline(FIRST_AUDIO)
+        self._ledger.clear_deadline(SOUND)
         if self._open:
             self._open = False
             self._ledger.emit(StopSpeaking())

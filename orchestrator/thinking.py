@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voicemesh.bots import Bot, LanguageChoice
     from voicemesh.journal import Turn
 
-FIRST_TOKEN = "first_token"  # noqa: S105 - a token of words
+WORDS = "words"
 
 BUILT_IN = (HANG_UP, TRANSFER)
 MAX_ROUNDS = 6
@@ -73,7 +73,7 @@ class Thinking:
         """Plan what can be spoken now; return False if these are not the words waited for."""
         if not self._is_waited_for(thought):
             return False
-        self._ledger.clear_deadline(FIRST_TOKEN)
+        self._await_words()
         self._plan(self._cutter.feed(text))
         return True
 
@@ -82,7 +82,7 @@ class Thinking:
         turn = self._turn
         if turn is None or not self._is_waited_for(event.thought):
             return
-        self._ledger.clear_deadline(FIRST_TOKEN)
+        self._await_words()
         self._plan(self._cutter.finish())
         memory = self._ledger.memory
         key = f"{self._call_id}-{len(memory.tools)}"
@@ -114,7 +114,7 @@ class Thinking:
         if turn is None or not self._is_waited_for(thought):
             return
         self._waiting = False
-        self._ledger.clear_deadline(FIRST_TOKEN)
+        self._ledger.clear_deadline(WORDS)
         self._plan(self._cutter.finish())
         if not self._go_on_if_answered(turn) and not self._ledger.memory.pending_tools():
             self._finish()
@@ -165,7 +165,11 @@ class Thinking:
         self._waiting = True
         prompt = compose(self._bot, self._ledger.memory, self._call_id)
         self._ledger.emit(Think(self._thought, prompt, self.choice))
-        self._ledger.set_deadline(FIRST_TOKEN, self.choice.deadline_seconds)
+        self._await_words()
+
+    def _await_words(self) -> None:
+        """Expect the brain's next sign of life: the first words, and all words after them."""
+        self._ledger.set_deadline(WORDS, self.choice.deadline_seconds)
 
     def _repeat_after_resume(self, turn: Turn) -> None:
         self._cutter = SentenceCutter()
@@ -198,7 +202,7 @@ class Thinking:
             self._speaking.finish()
 
     def _stop(self) -> None:
-        self._ledger.clear_deadline(FIRST_TOKEN)
+        self._ledger.clear_deadline(WORDS)
         if self._waiting:
             self._waiting = False
             self._ledger.emit(StopThinking())
