@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mesh.local.keeper import Keeper
-from mesh.local.parts import EnvoyPart, ReplicaPart
+from mesh.local.parts import ReplicaPart
 from voicemesh.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mesh.local.keeper import State
+    from mesh.local.keeper import Part, State
     from mesh.services import ServiceName
 
 _ENVOY_STOP_SECONDS = 2.0
@@ -60,7 +60,7 @@ class Fleet:
         ]
         return sorted(found, key=lambda keeper: _number(keeper.part.name))
 
-    def keep(self, part: EnvoyPart | ReplicaPart) -> Keeper:
+    def keep(self, part: Part) -> Keeper:
         """Start a process and keep it running."""
         keeper = Keeper(part, self._changed, start_seconds=self._start_seconds)
         self._keepers[part.name] = keeper

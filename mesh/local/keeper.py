@@ -11,16 +11,17 @@ import asyncio
 import time
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mesh.local.backoff import Crashes
 from mesh.local.process import Process, tail
 from voicemesh.errors import Misconfigured, VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
-    from mesh.local.parts import EnvoyPart, ReplicaPart
+    from mesh.local.process import Command
 
 
 class State(StrEnum):
@@ -37,22 +38,38 @@ class State(StrEnum):
 END_STATES = frozenset({State.FAILED, State.STOPPED})
 
 
+class Part(Protocol):
+    """What is kept running; see ``parts`` for what each method means."""
+
+    name: str
+    address: str
+    log: Path
+
+    def command(self) -> Command: ...
+    async def serving(self) -> None: ...
+    async def enter(self) -> None: ...
+    def leave(self) -> None: ...
+    async def left(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class Keeper:
     """Owner of one part's process."""
 
     def __init__(
         self,
-        part: EnvoyPart | ReplicaPart,
+        part: Part,
         changed: Callable[[str, State], None],
         *,
         start_seconds: float,
+        crashes: Crashes | None = None,
     ) -> None:
         self.part = part
         self.state = State.STARTING
         self.process: Process | None = None
         self.problem = ""
         """Why it ended last."""
-        self._crashes = Crashes()
+        self._crashes = crashes or Crashes()
         self._changed = changed
         self._start_seconds = start_seconds
         self._stop_asked = asyncio.Event()
@@ -139,9 +156,8 @@ class Keeper:
             process = self.process = Process(self.part.command())
             if not await self._comes_up(process):
                 return 0.0
-            await self.part.enter()
             since = time.monotonic()
-            if not self._stop_asked.is_set():
+            if await self._lasts(process, self.part.enter()) and not self._stop_asked.is_set():
                 self._set(State.SERVING)
                 if not self._first.done():
                     self._first.set_result(None)
@@ -152,24 +168,27 @@ class Keeper:
             self.part.leave()
 
     async def _comes_up(self, process: Process) -> bool:
-        self.problem = ""
-        ready = asyncio.create_task(self.part.serving())
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait(
-            {ready, ended}, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        late = not ready.done() and not ended.done()
-        for task in (ready, ended):
-            task.cancel()
-        await asyncio.gather(ready, ended, return_exceptions=True)
-        if process.running and not late:
-            return True
-        if late:
+        try:
+            async with asyncio.timeout(self._start_seconds):
+                if await self._lasts(process, self.part.serving()):
+                    return True
+            self.problem = self._ending(process)
+        except TimeoutError:
+            self.problem = f"did not serve within {self._start_seconds:g} s"
             process.kill()
             await process.wait()
-        slow = f"did not serve within {self._start_seconds:g} s"
-        self.problem = slow if late else self._ending(process)
         return False
+
+    async def _lasts(self, process: Process, work: Coroutine[None, None, None]) -> bool:
+        """Do something with a process; return False where it ended before that was done."""
+        tasks = [asyncio.create_task(work), asyncio.create_task(process.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return process.running
 
     def _ending(self, process: Process) -> str:
         code = process.exit_code or 0

@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from mesh.local import metrics
-from mesh.local.parts import ReplicaPart
+from mesh.local.parts import EnvoyPart, ReplicaPart
 from mesh.services import SERVICES
 from voicemesh.errors import Unavailable
 
@@ -117,10 +117,12 @@ async def _one(
         service: str = part.service
         health = views[SERVICES[part.service].door].of(part.service, part.address)
         load = await metrics.read(client, part.metrics_port) if running else metrics.Load()
-    else:
+    elif isinstance(part, EnvoyPart):
         view = views[part.door]
         service, health = "envoy", "healthy" if view.answered else "unknown"
         load = metrics.Load(calls=view.calls)
+    else:
+        raise AssertionError(f"{part.name} is neither a replica nor an Envoy")
     return ProcessStatus(
         name=part.name,
         service=service,

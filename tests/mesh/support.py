@@ -163,7 +163,7 @@ async def restarted(mesh: LocalMesh, name: str) -> ProcessStatus:
 
     def back(status: MeshStatus) -> bool:
         one = status.process(name)
-        return one.restarts > 0 and one.state == "serving"
+        return one.restarts > 0 and (one.state, one.health) == ("serving", "healthy")
 
     return (await until(mesh, back)).process(name)
 

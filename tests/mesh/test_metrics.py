@@ -1,0 +1,40 @@
+"""Calls and loop lag are found in whatever Prometheus text a process serves."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+from mesh.local.metrics import Load, parse
+
+
+@given(st.integers(0, 10_000), st.floats(0, 10))
+def test_gauges_are_read(calls: int, lag: float) -> None:
+    registry = CollectorRegistry()
+    Gauge("voicemesh_calls", "Calls", registry=registry).set(calls)
+    Gauge("voicemesh_loop_lag_p95_seconds", "Lag", registry=registry).set(lag)
+    found = parse(generate_latest(registry).decode())
+    assert found.calls == calls
+    assert found.lag_p95_ms == pytest.approx(lag * 1000, abs=0.001)
+
+
+def test_labelled_calls_are_added_and_a_histogram_of_lag_will_do() -> None:
+    registry = CollectorRegistry()
+    calls = Gauge("voicemesh_calls", "Calls", ["leg"], registry=registry)
+    calls.labels("grpc").set(2)
+    calls.labels("sip").set(3)
+    lag = Histogram("voicemesh_loop_lag_seconds", "Lag", registry=registry, buckets=(0.01, 0.1, 1))
+    for milliseconds in (1, 1, 1, 50):
+        lag.observe(milliseconds / 1000)
+    assert parse(generate_latest(registry).decode()) == Load(5, 100.0)
+
+
+def test_what_is_not_there_is_not_invented() -> None:
+    assert parse("") == Load()
+    assert parse("# TYPE voicemesh_loop_lag_seconds histogram\n") == Load()
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="could not convert"):
+        parse('voicemesh_calls{leg="nonsense} x\n')
