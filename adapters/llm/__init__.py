@@ -1,0 +1,44 @@
+"""Language: the engines by name, each imported only where it is hosted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.config import AdapterSettings
+    from adapters.language import LanguageEngine, LanguageEngineFactory
+
+
+def _retrieval(settings: AdapterSettings) -> LanguageEngine:
+    from adapters.llm.retrieval.engine import RetrievalEngine
+
+    return RetrievalEngine(settings.bots)
+
+
+def _smollm2(settings: AdapterSettings) -> LanguageEngine:
+    from adapters.llm.smollm2 import SmolLm2Engine
+
+    return SmolLm2Engine()
+
+
+def _openai(settings: AdapterSettings) -> LanguageEngine:
+    from adapters.llm.openai import OpenAiEngine, OpenAiSettings
+    from voicemesh.settings import load
+
+    return OpenAiEngine(load(OpenAiSettings))
+
+
+def _scripted(settings: AdapterSettings) -> LanguageEngine:
+    from adapters.llm.scripted import ScriptedEngine
+
+    return ScriptedEngine(settings.script_llm_first_token, settings.script_llm_token_rate)
+
+
+ENGINES: Mapping[str, LanguageEngineFactory] = {
+    "retrieval": _retrieval,
+    "smollm2": _smollm2,
+    "openai": _openai,
+    "scripted": _scripted,
+}

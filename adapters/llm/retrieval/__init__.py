@@ -1,0 +1,1 @@
+"""The embedded default: answers from what the bot's own file says, and never invents."""
