@@ -45,9 +45,11 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 def topology_file(folder: Path, **more: Any) -> Path:  # noqa: ANN401
-    services = {
-        name: {"replicas": 1, "command": list(echo(name))} for name in SERVICES if name != "tts"
+    services: dict[str, dict[str, Any]] = {
+        name: {"command": list(echo(name))} for name in SERVICES if name != "tts"
     }
+    for name in ("stt", "llm"):
+        services[name]["engines"] = {"scripted": ["scripted"]}
     document = {
         "name": "trial",
         "drain_seconds": 2,
@@ -56,9 +58,6 @@ def topology_file(folder: Path, **more: Any) -> Path:  # noqa: ANN401
     }
     path = folder / "trial.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-    for name in ("stt", "llm"):
-        document["regions"][0]["services"][name]["engines"] = {"scripted": ["scripted"]}
-    path.write_text(json.dumps(document), encoding="utf-8")
     return path
 
 
@@ -211,3 +210,24 @@ def test_render_prints_by_file() -> None:
 @pytest.mark.parametrize("command", ["up", "down", "status", "scale", "restart", "envoy"])
 def test_every_command_explains_itself(command: str) -> None:
     assert len(run(command, "--help").splitlines()) > 8
+
+
+@pytest.mark.slow
+def test_a_signal_during_the_start_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = {"gateway": {"command": [sys.executable, "-c", "import signal; signal.pause()"]}}
+    topology = topology_file(tmp_path, regions=[{"name": "local", "services": services}])
+    with a_home(tmp_path / "home", monkeypatch) as home:
+        arguments = ["up", "-t", str(topology), "--models", "scripted", "--json"]
+        starting = subprocess.Popen(
+            [sys.executable, "-c", _COMMANDS, *arguments], cwd=Path(__file__).parents[2]
+        )
+        with starting:
+            eventually(lambda: len(home.read_state().get("processes", [])) == 3)
+            everything = [one["pid"] for one in home.read_state()["processes"] if one["pid"]]
+            starting.send_signal(signal.SIGINT)
+            assert starting.wait(WAIT_SECONDS) == 130
+        assert everything
+        assert not any(alive(pid) for pid in everything)
+        assert not home.taken

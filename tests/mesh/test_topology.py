@@ -27,7 +27,7 @@ def test_local_topology_runs_every_service() -> None:
     region = one_region(topology)
     assert set(region.services) == set(SERVICES)
     assert region.services["orchestrator"].replicas == 2
-    assert region.services["llm"].engines["embedded"] == ("retrieval", "smollm2", "openai")
+    assert region.services["llm"].engines["embedded"] == ("retrieval", "smollm2")
     assert (region.edge.port, region.mesh.port) == (7000, 7001)
     assert topology.path == LOCAL
 
