@@ -1,0 +1,357 @@
+"""One call, from the caller's leg to the orchestrator's session: no I/O, no clock of its own.
+
+What the caller says and does is put in order by the caller's clock and kept until the orchestrator
+has committed it (`uplink`); what the bot says is paced out by the playout clock, and the journal is
+kept for as long as the call lasts (`downlink`). While no session stands, all of that goes on.
+
+Phases:
+
+    OPENING ── session ──► LIVE ── caller left, action ──► ENDING ── bye, deadline ──► ENDED
+       └──── no session to be had, bye ──┴───────────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway import commands as do, events as on, reports
+from gateway.downlink import Downlink
+from gateway.uplink import Uplink
+from gateway.vad import GateSettings, SpeechEvent, SpeechStarted
+from voicemesh.api.journal.v1 import journal_pb2
+from voicemesh.errors import OutOfOrder, Superseded
+from voicemesh.journal import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Commands: TypeAlias = list[do.Command]
+
+BYE_SECONDS = 2.0
+"""How long the orchestrator may take to journal the end of a call."""
+FALLBACK_SECONDS = 10.0
+"""How long a call lives without a session."""
+
+
+class Phase(Enum):
+    """How far a call has come."""
+
+    OPENING = "opening"
+    """No session has stood yet; the caller is heard already."""
+    LIVE = "live"
+    ENDING = "ending"
+    """The orchestrator is to journal the end."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSettings:
+    """What differs from call to call."""
+
+    rate: int
+    """Samples per second: 8000 or 16000."""
+    barge_in: bool = True
+    """Whether the bot falls silent when the caller speaks."""
+    fallback_target: str = ""
+    """Where the call goes when no orchestrator is left; empty ends it."""
+    gate: GateSettings | None = None
+    """When speech begins and ends."""
+    wall_offset: float = 0.0
+    """Unix time minus `now`, for the people who read the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a session is opened with."""
+
+    entries: Sequence[Entry]
+    caller_offset: int
+    buffered_offset: int
+    played_offset: int
+
+
+class Call:
+    """One call. Methods take `now` in seconds and return what is to be done, in order."""
+
+    def __init__(self, settings: CallSettings, now: float) -> None:
+        self.phase = Phase.OPENING
+        self.uplink = Uplink(settings.rate, settings.gate, now)
+        self.downlink = Downlink(settings.rate, self.uplink.clock.time_of, now)
+        self._settings = settings
+        self._started = now
+        self._answered = False
+        self._lost_at: float | None = None
+        self._deadline = 0.0
+        self._reason = ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether time alone can change nothing, so that no tick is needed."""
+        uplink = self.uplink
+        return (
+            self.phase is Phase.LIVE
+            and uplink.linked
+            and not (uplink.speaking or uplink.outbox)
+            and self.downlink.idle
+        )
+
+    @property
+    def at_pause(self) -> bool:
+        """Whether nothing is under way that a change of orchestrators could disturb."""
+        busy = self.uplink.speaking or self.downlink.replying
+        return not busy and self.uplink.outbox.settled
+
+    def standing(self, now: float) -> Standing:
+        """Return what a session is opened with now."""
+        playout = self.downlink.playout
+        return Standing(
+            tuple(self.downlink.journal.entries),
+            self.uplink.clock.position(now),
+            playout.buffered,
+            playout.heard(now),
+        )
+
+    def handle(self, event: on.Event, now: float) -> Commands:
+        """Take an event; raise OutOfOrder where the phase or the contract does not allow it."""
+        handler = _TABLE.get((self.phase, type(event)))
+        if handler is None:
+            raise OutOfOrder(
+                type(event).__name__, f"is not allowed while the call is {self.phase.value}"
+            )
+        return handler(self, event, now)
+
+    # The caller.
+
+    def _sounded(self, event: on.CallerSounded, now: float) -> Commands:
+        return [*self.uplink.sounded(event, now)]
+
+    def _heard(self, event: on.WindowHeard, now: float) -> Commands:
+        return self._speech(self.uplink.heard(event.end, event.probability), now)
+
+    def _speech(self, events: list[SpeechEvent], now: float) -> Commands:
+        out: Commands = []
+        for event in events:
+            if isinstance(event, SpeechStarted):
+                out += self._speech_began(event.offset, now)
+            else:
+                self.uplink.end_speech(event.offset, now)
+                self.downlink.turns.speech_ended(event.offset, now)
+            out += self.uplink.send_all()
+        return out
+
+    def _speech_began(self, start: int, now: float) -> Commands:
+        stopped = self.downlink.interrupt(now) if self._settings.barge_in else None
+        self.uplink.report(reports.SpeechBegan, now, start)
+        if stopped is not None:
+            self.uplink.report(reports.BargedIn, now, self.downlink.playout.heard(now))
+        self.uplink.begin_speech(start)
+        return [*(stopped or []), *self.uplink.send_all(), *self._show_playout(now)]
+
+    def _pressed(self, event: on.CallerPressed, now: float) -> Commands:
+        self.uplink.report(reports.DigitPressed, now, event.digit)
+        return [*self.uplink.send_all()]
+
+    def _wished(self, event: on.ApplicationWished, now: float) -> Commands:
+        self.uplink.report(reports.Wished, now, event.key, event.wish, event.argument)
+        return [*self.uplink.send_all()]
+
+    def _left(self, event: on.CallerLeft, now: float) -> Commands:
+        return self._end("caller_vanished" if event.vanished else "caller_hung_up", now)
+
+    # Time.
+
+    def _ticked(self, event: on.Ticked, now: float) -> Commands:
+        if self._lost_at is not None and now - self._lost_at >= FALLBACK_SECONDS:
+            return self._fall_back(now)
+        out = self._speech(self.uplink.settle(), now)
+        sent = self.uplink.advance(now)
+        if any(isinstance(command, do.Send) for command in sent):
+            self.uplink.grow(event.chunk_ms)
+        out += sent
+        out += self._played(self.downlink.tick(now), now)
+        return out + self._act(now)
+
+    def _ticked_ending(self, _event: on.Ticked, now: float) -> Commands:
+        return self._finish(now) if now >= self._deadline else [*self.uplink.send_all()]
+
+    # The session.
+
+    def _link_ready(self, event: on.LinkReady, _now: float) -> Commands:
+        self._lost_at = None
+        self.uplink.connect(event.wanted_offset)
+        out: Commands = [] if self._answered else [do.Answer()]
+        self._answered = True
+        if self.phase is Phase.OPENING:
+            self.phase = Phase.LIVE
+        return [*out, *self.uplink.send_all()]
+
+    def _link_lost(self, _event: on.LinkLost, now: float) -> Commands:
+        self.uplink.linked = False
+        if self._lost_at is None:
+            self._lost_at = now
+        return []
+
+    def _link_failed(self, event: on.LinkFailed, now: float) -> Commands:
+        self.uplink.linked = False
+        if self.phase is Phase.ENDING:
+            return self._finish(now)
+        if self.phase is Phase.LIVE and not isinstance(event.error, Superseded):
+            return self._fall_back(now)
+        self.phase = Phase.ENDED
+        return [do.Fail(event.error)]
+
+    def _entries_came(self, event: on.EntriesCame, _now: float) -> Commands:
+        self.downlink.keep(event.entries)
+        return []
+
+    def _acknowledged(self, event: on.Acknowledged, _now: float) -> Commands:
+        return [*self.uplink.acknowledge(event.received, event.committed)]
+
+    def _bot_sounded(self, event: on.BotSounded, now: float) -> Commands:
+        return self._played(self.downlink.sounded(event.chunk, now), now)
+
+    def _flush_told(self, event: on.FlushTold, now: float) -> Commands:
+        return self._played(self.downlink.flush(event.start, event.end, now), now)
+
+    def _play_on(self, _event: on.PlayOnTold, now: float) -> Commands:
+        return self._played(self.downlink.play_on(now), now)
+
+    def _turn_measured(self, event: on.TurnMeasured, _now: float) -> Commands:
+        return [*self.downlink.measured(event.report)]
+
+    def _words_came(self, event: on.WordsCame, _now: float) -> Commands:
+        return [do.Show(event)]
+
+    def _action_told(self, event: on.ActionTold, now: float) -> Commands:
+        self.downlink.actions.add(event)
+        return self._act(now)
+
+    def _bye_said(self, _event: on.ByeSaid, now: float) -> Commands:
+        return self._finish(now)
+
+    # Playout, actions and the end.
+
+    def _played(self, commands: Sequence[do.Command], now: float) -> Commands:
+        return [*commands, *self._show_playout(now)]
+
+    def _show_playout(self, now: float) -> Commands:
+        news = self.downlink.news(now) if self.uplink.linked else None
+        if news is None:
+            return []
+        # Behind the audio that lies before it.
+        report = reports.PlayoutReport(self.uplink.clock.position(now), *news)
+        return [*self.uplink.send_all(), do.Send(report)]
+
+    def _act(self, now: float) -> Commands:
+        out: Commands = []
+        for action in self.downlink.due_actions(now):
+            match action:
+                case on.HangUpTold():
+                    return out + self._end("bot_hung_up", now)
+                case on.TransferTold(target=target):
+                    return [*out, do.Transfer(target), *self._end("transferred", now)]
+                case on.DigitsTold(digits=digits):
+                    out.append(do.SendDigits(digits))
+        return out
+
+    def _fall_back(self, now: float) -> Commands:
+        """End a call that no orchestrator conducts any more."""
+        # Before this, one day: a holding line after 2 s, and an apology here.
+        target = self._settings.fallback_target
+        self._reason = "failed"
+        return [*([do.Transfer(target)] if target else []), *self._finish(now)]
+
+    def _end(self, reason: str, now: float) -> Commands:
+        self.phase, self._reason = Phase.ENDING, reason
+        self._deadline = now + BYE_SECONDS
+        self.uplink.report(reports.CallOver, now, reason)
+        return [*self.uplink.send_all()]
+
+    def _finish(self, now: float) -> Commands:
+        self.phase = Phase.ENDED
+        journal = self.downlink.journal
+        last = journal.entries[-1] if journal.entries else Entry()
+        if last.HasField("call_ended"):
+            self._reason = self._reason or last.call_ended.reason
+        self._reason = self._reason or "failed"
+        if journal.entries and not last.HasField("call_ended"):
+            # No orchestrator was left to write it.
+            journal.append(self._last_entry(last, now))
+        return [do.End(self._reason, tuple(journal.entries), now - self._started)]
+
+    def _last_entry(self, last: Entry, now: float) -> Entry:
+        unix = now + self._settings.wall_offset
+        return Entry(
+            sequence=last.sequence + 1,
+            write_time=Timestamp(seconds=int(unix), nanos=int(unix % 1 * 1e9)),
+            consumed_offset=last.consumed_offset,
+            call_ended=journal_pb2.CallEnded(reason=self._reason),
+        )
+
+    def _ignore(self, _event: on.Event, _now: float) -> Commands:
+        return []
+
+
+_Handler: TypeAlias = "Callable[[Call, Any, float], Commands]"
+
+# What each event does while the call is live; what it does before and after follows from that.
+_LIVE: Mapping[type, _Handler] = {
+    on.CallerSounded: Call._sounded,
+    on.CallerPressed: Call._pressed,
+    on.CallerLeft: Call._left,
+    on.WindowHeard: Call._heard,
+    on.ApplicationWished: Call._wished,
+    on.Ticked: Call._ticked,
+    on.LinkReady: Call._link_ready,
+    on.LinkLost: Call._link_lost,
+    on.LinkFailed: Call._link_failed,
+    on.EntriesCame: Call._entries_came,
+    on.Acknowledged: Call._acknowledged,
+    on.BotSounded: Call._bot_sounded,
+    on.FlushTold: Call._flush_told,
+    on.PlayOnTold: Call._play_on,
+    on.TurnMeasured: Call._turn_measured,
+    on.WordsCame: Call._words_came,
+    on.HangUpTold: Call._action_told,
+    on.TransferTold: Call._action_told,
+    on.DigitsTold: Call._action_told,
+    on.ByeSaid: Call._bye_said,
+}
+_OF_A_SESSION = frozenset(_LIVE) - {
+    on.CallerSounded,
+    on.CallerPressed,
+    on.CallerLeft,
+    on.WindowHeard,
+    on.ApplicationWished,
+    on.Ticked,
+    on.LinkReady,
+    on.LinkFailed,
+}
+# The session goes on until the end is journalled; for everything else it is too late by then.
+_STILL = (
+    on.LinkReady,
+    on.LinkLost,
+    on.LinkFailed,
+    on.EntriesCame,
+    on.Acknowledged,
+    on.ByeSaid,
+)
+_PHASES: Mapping[Phase, Mapping[type, _Handler]] = {
+    Phase.OPENING: {kind: _LIVE[kind] for kind in _LIVE if kind not in _OF_A_SESSION},
+    Phase.LIVE: _LIVE,
+    Phase.ENDING: {
+        **{kind: _LIVE[kind] if kind in _STILL else Call._ignore for kind in _LIVE},
+        on.Ticked: Call._ticked_ending,
+    },
+    Phase.ENDED: {},
+}
+# (phase, event) -> what to do. Whatever is not in here is refused.
+_TABLE: Mapping[tuple[Phase, type], _Handler] = {
+    (phase, kind): handler
+    for phase, handlers in _PHASES.items()
+    for kind, handler in handlers.items()
+}

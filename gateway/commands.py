@@ -1,0 +1,87 @@
+"""What a call wants done. The shells do it and know no reasons.
+
+`Feed` and `Skip` go to voice activity, `Send` to the session, the others to the caller's leg.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.hearing import Feed, Skip
+from gateway.playout import Clear, Play, Rest
+from gateway.reports import PlayoutReport, Report
+from voicemesh.audio import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.events import WordsCame
+    from voicemesh.api.journal.v1.turn_pb2 import TurnReport
+    from voicemesh.errors import VoicemeshError
+    from voicemesh.journal import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell the orchestrator."""
+
+    message: Chunk | Report | PlayoutReport
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The call stands: tell the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show the caller's side words."""
+
+    words: WordsCame
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the caller's side where the time of a turn went."""
+
+    report: TurnReport
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Have the caller's side hand the call over."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Have the caller's side send digits."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The call is over: tell the caller, and let go of everything."""
+
+    reason: str
+    """As in the journal's CallEnded."""
+    entries: Sequence[Entry]
+    """The call's record."""
+    seconds: float
+    """How long it lasted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """There is no call, or none any more: give the caller this status, let go of everything."""
+
+    error: VoicemeshError
+
+
+LegCommand: TypeAlias = (
+    Answer | Play | Clear | Rest | Show | Tell | Transfer | SendDigits | End | Fail
+)
+Command: TypeAlias = LegCommand | Send | Feed | Skip

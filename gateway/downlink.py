@@ -1,0 +1,131 @@
+"""The bot's direction of a call: journalled, played, measured, and what it orders carried out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.actions import Actions
+from gateway.commands import Tell
+from gateway.playout import Play, Playout, PlayoutCommand, PlayoutState
+from gateway.turns import Turns
+from voicemesh.errors import OutOfOrder, Refused
+from voicemesh.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gateway.events import ActionTold
+    from voicemesh.api.journal.v1.turn_pb2 import TurnReport
+    from voicemesh.audio import Chunk
+    from voicemesh.journal import Entry
+
+PAUSE_SECONDS = 5.0
+"""How long playout waits to be told what a barge-in was; then what was buffered is dropped."""
+REPORT_SECONDS = 0.5
+"""Between two reports of a playout that runs."""
+
+DownlinkCommand: TypeAlias = PlayoutCommand | Tell
+
+
+class Downlink:
+    """What the bot says and does; offsets are bot offsets."""
+
+    def __init__(self, rate: int, time_of: Callable[[int], float], now: float) -> None:
+        self.journal = Journal()
+        self.playout = Playout(rate)
+        self.turns = Turns(time_of)
+        self.actions = Actions()
+        self.replying = False
+        """Whether the journal has a reply that is not complete."""
+        self.refused_samples = 0
+        """Audio that there was no room for."""
+        self._paused_at: float | None = None
+        self._shown = (PlayoutState.IDLE, now)
+
+    @property
+    def idle(self) -> bool:
+        """Whether time alone changes nothing."""
+        resting = self.playout.state is self._shown[0] is PlayoutState.IDLE
+        return resting and not self.actions
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """Keep entries; raise OutOfOrder on a gap, and keep nothing from there on."""
+        for entry in entries:
+            if self.journal.append(entry):
+                self._remember(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        self.turns.remember(entry)
+        self.actions.remember(entry)
+        match entry.WhichOneof("event"):
+            case "reply_started":
+                self.replying = True
+            case "reply_finished" | "reply_interrupted":
+                self.replying = False
+
+    def sounded(self, chunk: Chunk, now: float) -> list[DownlinkCommand]:
+        """Take audio; raise OutOfOrder if the journal has no sentence that it could belong to."""
+        if not self.turns.may_sound:
+            raise OutOfOrder(
+                "bot.audio", "belongs to no sentence in the journal", reason="NOT_JOURNALLED"
+            )
+        self.turns.audio_arrived(chunk.offset, now)
+        try:
+            return self._played(self.playout.add(chunk, now), now)
+        except Refused:
+            self.refused_samples += chunk.samples.size
+            return []
+
+    def tick(self, now: float) -> list[DownlinkCommand]:
+        """Play on, and give up a pause that nobody answers."""
+        out = self._played(self.playout.tick(now), now)
+        if self._paused_at is not None and now - self._paused_at >= PAUSE_SECONDS:
+            out += self.flush(self.playout.heard(now), self.playout.buffered, now)
+        return out
+
+    def interrupt(self, now: float) -> list[DownlinkCommand] | None:
+        """Fall silent at once; None if there was nothing to hear."""
+        if self.playout.state is not PlayoutState.PLAYING:
+            return None
+        self._paused_at = now
+        return [*self.playout.pause(now)]
+
+    def flush(self, start: int, end: int, now: float) -> list[DownlinkCommand]:
+        """Never say a range, nor do what waits for it."""
+        self._paused_at = None
+        self.actions.drop_behind(start)
+        return self._played(self.playout.flush(start, end, now), now)
+
+    def play_on(self, now: float) -> list[DownlinkCommand]:
+        """Go on where an interruption stopped."""
+        self._paused_at = None
+        return self._played(self.playout.resume(now), now)
+
+    def measured(self, report: TurnReport) -> list[DownlinkCommand]:
+        """Take the orchestrator's part of a turn."""
+        self.turns.measured(report)
+        return self._complete()
+
+    def due_actions(self, now: float) -> list[ActionTold]:
+        """Return what is to be done now."""
+        return self.actions.due(self.playout.heard(now)) if self.actions else []
+
+    def news(self, now: float) -> tuple[int, int] | None:
+        """Return what was played and is held when that should be reported, each time once."""
+        state, since = self._shown
+        playing = self.playout.state is PlayoutState.PLAYING
+        if state is self.playout.state and not (playing and now - since >= REPORT_SECONDS):
+            return None
+        self._shown = self.playout.state, now
+        return self.playout.heard(now), self.playout.buffered
+
+    def _played(self, commands: list[PlayoutCommand], now: float) -> list[DownlinkCommand]:
+        out: list[DownlinkCommand] = [*commands]
+        for command in commands:
+            if isinstance(command, Play):
+                self.turns.played(command.chunk.offset, command.chunk.end, now)
+                out += self._complete()
+        return out
+
+    def _complete(self) -> list[DownlinkCommand]:
+        return [Tell(report) for report in self.turns.complete()]
