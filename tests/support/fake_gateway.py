@@ -18,6 +18,7 @@ from google.protobuf import duration_pb2
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
 from voicemesh.api.journal.v1 import journal_pb2, turn_pb2
+from voicemesh.api.speech.v1 import synthesis_pb2, synthesis_pb2_grpc
 from voicemesh.audio import Decoder, Encoder, Samples, internal_rate
 from voicemesh.client.convert import format_from_proto
 from voicemesh.errors import Context, NotFound, OutOfOrder, Unavailable, VoicemeshError, abort
@@ -281,11 +282,35 @@ class FakeGateway(call_pb2_grpc.CallServiceServicer):
         return ()
 
 
+class FakeVoice(synthesis_pb2_grpc.SynthesisServiceServicer):
+    """Speaks every character for 10 ms, in chunks of one sentence each."""
+
+    async def Synthesize(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[synthesis_pb2.SynthesizeRequest],
+        context: Context,
+    ) -> AsyncIterator[synthesis_pb2.SynthesizeResponse]:
+        offset, rate = 0, 0
+        async for request in request_iterator:
+            if request.HasField("config"):
+                if request.config.engine == "mute":
+                    await abort(context, NotFound("no engine 'mute'", engine="mute"))
+                rate = request.config.format.sample_rate_hertz
+                accepted = synthesis_pb2.SynthesisAccepted(replica="fake-voice-0")
+                yield synthesis_pb2.SynthesizeResponse(accepted=accepted)
+                continue
+            samples = tone(0.01 * len(request.sentence.text), rate)
+            chunk = audio_pb2.AudioChunk(offset=offset, data=samples.tobytes())
+            yield synthesis_pb2.SynthesizeResponse(audio=chunk)
+            offset += samples.size
+
+
 @asynccontextmanager
 async def running(gateway: FakeGateway) -> AsyncIterator[str]:
-    """Serve on a free port of the loopback; yield the address."""
+    """Serve it, and a voice, on a free port of the loopback; yield the address."""
     server = grpc.aio.server()
     call_pb2_grpc.add_CallServiceServicer_to_server(gateway, server)
+    synthesis_pb2_grpc.add_SynthesisServiceServicer_to_server(FakeVoice(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -22,6 +22,7 @@ from voicemesh.client import (
     Pause,
     Play,
     Press,
+    Request,
     Started,
     Step,
     Transcript,
@@ -29,8 +30,8 @@ from voicemesh.client import (
     parse_format,
     perform,
 )
-from voicemesh.client.convert import dtmf_request
-from voicemesh.client.line import open_line
+from voicemesh.client.convert import audio_request
+from voicemesh.client.line import Line, open_line
 from voicemesh.client.script import Say
 from voicemesh.errors import (
     DeadlineMissed,
@@ -228,12 +229,30 @@ async def test_calls_share_a_channel() -> None:
         assert set(await asyncio.gather(*(one() for _ in range(5)))) == {"caller_hung_up"}
 
 
-async def test_a_refusal_keeps_class_and_field() -> None:
-    async with running(FakeGateway({})) as address, open_line(address) as line:
-        await line.send(dtmf_request("0"))
-        with pytest.raises(OutOfOrder) as caught:
-            await line.receive()
-    assert caught.value.details == {"field": "message"}
+async def test_a_refusal_is_learnt_even_while_the_caller_speaks_on() -> None:
+    gateway = FakeGateway({"desk": Bot(greeting=None)})
+    start = Request(bot="desk", caller_format=PCMU).to_proto()
+    async with running(gateway) as address, grpc.aio.insecure_channel(address) as channel:
+        for _ in range(50):
+            async with open_line(address, channel) as line:
+                await line.start(start)
+                sending = asyncio.create_task(go_back(line))
+                with pytest.raises(OutOfOrder) as caught:
+                    await drain(line)
+                await sending
+            assert caught.value.reason == "OFFSET_WENT_BACK"
+            assert caught.value.details == {"field": "audio.offset"}
+
+
+async def drain(line: Line) -> None:
+    while await line.receive():
+        pass
+
+
+async def go_back(line: Line) -> None:
+    for offset in (800, *range(0, 8000, 160)):
+        await line.send(audio_request(offset, bytes(160)))
+        await asyncio.sleep(0)
 
 
 def test_an_unknown_format_lists_the_known() -> None:

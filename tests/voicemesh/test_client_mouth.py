@@ -10,7 +10,7 @@ from voicemesh.client.mouth import (
     MAX_QUEUED_SECONDS,
     CallerClock,
     Mouth,
-    speech_end,
+    speech_bounds,
 )
 from voicemesh.errors import InvalidInput
 
@@ -82,11 +82,12 @@ def test_every_sample_is_sent_once_at_its_place(
     assert np.array_equal(mouth.track(), sent[: mouth.next_offset])
 
 
-def test_speech_ends_where_the_loud_part_does() -> None:
-    speech = np.concatenate((tone(0.5, RATE), np.zeros(4000, np.int16)))
-    assert speech_end(speech, RATE) == pytest.approx(4000, abs=80)
-    assert speech_end(np.zeros(800, np.int16), RATE) == 0
-    assert speech_end(np.zeros(0, np.int16), RATE) == 0
+def test_speech_is_the_loud_part() -> None:
+    quiet = np.zeros(4000, np.int16)
+    bounds = speech_bounds(np.concatenate((quiet, tone(0.5, RATE), quiet)), RATE)
+    assert bounds == pytest.approx((4000, 8000), abs=80)
+    assert speech_bounds(quiet, RATE) == (0, 0)
+    assert speech_bounds(np.zeros(0, np.int16), RATE) == (0, 0)
 
 
 def test_the_clock_knows_when_a_sample_was_sent() -> None:

@@ -12,8 +12,9 @@ from voicemesh.client.events import (
     Transcript,
     Turn,
 )
-from voicemesh.client.mouth import CallerClock, Utterance, speech_end
+from voicemesh.client.mouth import CallerClock, Utterance, speech_bounds
 from voicemesh.client.playback import Hole, Playback
+from voicemesh.client.record import call_record
 from voicemesh.client.request import Request
 from voicemesh.client.script import (
     AwaitReply,
@@ -56,10 +57,11 @@ __all__ = [
     "Transcript",
     "Turn",
     "Utterance",
+    "call_record",
     "load_speech",
     "parse_format",
     "perform",
     "resampled",
-    "speech_end",
+    "speech_bounds",
     "voiced",
 ]

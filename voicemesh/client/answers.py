@@ -30,7 +30,7 @@ class Answer:
 def answers(mouth: Mouth, clock: CallerClock, playback: Playback) -> list[Answer]:
     """Return the answers so far; an utterance that got none before the next one is left out."""
     found = []
-    said = [spoken for spoken in mouth.utterances if spoken.speech_end > spoken.offset]
+    said = [spoken for spoken in mouth.utterances if spoken.speech_end > spoken.speech_start]
     for number, utterance in enumerate(said):
         spoken_at = clock.sent_at(utterance.speech_end)
         if spoken_at is None:

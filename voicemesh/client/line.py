@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -28,10 +28,9 @@ class Line:
         self._stream = stream
 
     async def start(self, start: call_pb2.Start) -> call_pb2.Started:
-        """Begin the call; raise DeadlineMissed if nobody answers in time."""
-        await self.send(call_pb2.ConverseRequest(start=start))
+        """Begin the call, before anything is sent; raise DeadlineMissed if nobody answers."""
         try:
-            first = await asyncio.wait_for(self.receive(), START_SECONDS)
+            first = await asyncio.wait_for(self._open(start), START_SECONDS)
         except TimeoutError as error:
             raise DeadlineMissed(
                 f"{self._target}: no answer within {START_SECONDS:g} s", limit=START_SECONDS
@@ -40,20 +39,31 @@ class Line:
             raise Unavailable(f"{self._target}: the call was not started", reason="NOT_STARTED")
         return first.started
 
-    async def send(self, message: call_pb2.ConverseRequest) -> None:
-        """Send one message; only one task may send."""
+    async def _open(self, start: call_pb2.Start) -> call_pb2.ConverseResponse | None:
         try:
-            await self._stream.write(message)
+            await self._stream.write(call_pb2.ConverseRequest(start=start))
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            # The stream is over. Whoever reads it learns why; a sender has nothing to add.
+            return await self.receive()  # which raises what ended the stream
+        return await self.receive()
+
+    async def send(self, message: call_pb2.ConverseRequest) -> None:
+        """Send one message; only one task may send.
+
+        A stream that is over swallows it: whoever receives learns why, a sender cannot add to it.
+        """
+        if self._stream.done():
             return
+        # The public `write` answers a send that failed by overwriting the status with which the
+        # gateway had just ended the stream, and the caller would never learn it.
+        call = self._stream._cython_call  # type: ignore[attr-defined]
+        with suppress(grpc.aio.InternalError, asyncio.InvalidStateError):
+            await call.send_serialized_message(message.SerializeToString())
 
     async def half_close(self) -> None:
         """Say that nothing more will be sent."""
-        try:
-            await self._stream.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            return
+        if not self._stream.done():
+            with suppress(grpc.aio.InternalError, asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                await self._stream.done_writing()
 
     async def receive(self) -> call_pb2.ConverseResponse | None:
         """Return the next message, or None at the end; raise what ended the stream early."""

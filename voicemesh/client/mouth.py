@@ -13,8 +13,6 @@ from voicemesh.audio import Chunk
 from voicemesh.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from voicemesh.audio import Samples
 
 FRAME_SECONDS = 0.02
@@ -26,14 +24,16 @@ _AUDIBLE_SHARE = 0.02
 """Root mean square of the quietest 10 ms that count as speech, against the loudest ones."""
 
 
-def speech_end(samples: Samples, rate: int) -> int:
-    """Return the offset behind the last sample that is loud enough to be speech; 0 if none is."""
+def speech_bounds(samples: Samples, rate: int) -> tuple[int, int]:
+    """Return where speech begins and ends (exclusive), by loudness; (0, 0) if there is none."""
     step = int(_STEP_SECONDS * rate)
     padded = np.zeros(-(-samples.size // step) * step)
     padded[: samples.size] = samples
     loudness = np.sqrt(np.mean(padded.reshape(-1, step) ** 2, axis=1))
     audible = np.flatnonzero(loudness > _AUDIBLE_SHARE * loudness.max(initial=0))
-    return min((int(audible[-1]) + 1) * step, samples.size) if audible.size else 0
+    if not audible.size:
+        return 0, 0
+    return int(audible[0]) * step, min((int(audible[-1]) + 1) * step, samples.size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +44,8 @@ class Utterance:
     """Caller offset of its first sample."""
     samples: Samples
     """The sound."""
+    speech_start: int
+    """Caller offset of the first sample that is speech."""
     speech_end: int
     """Caller offset behind the last sample that is speech."""
 
@@ -87,7 +89,8 @@ class Mouth:
                 f"would make more than {MAX_QUEUED_SECONDS} s of speech wait",
                 limit=MAX_QUEUED_SECONDS,
             )
-        utterance = Utterance(start, samples, start + speech_end(samples, self.rate))
+        first, last = speech_bounds(samples, self.rate)
+        utterance = Utterance(start, samples, start + first, start + last)
         self._queued_until = utterance.end
         self.utterances.append(utterance)
         self._queue.append(utterance)
@@ -147,9 +150,3 @@ class CallerClock:
         """Return when the last sample before `offset` was sent; None if it was not yet."""
         frame = max(offset - 1, 0) // self._frame_size
         return self._times[frame] if frame < len(self._times) else None
-
-
-def latest_before(utterances: Sequence[Utterance], offset: int) -> Utterance | None:
-    """Return the utterance that began last before `offset`."""
-    earlier = [said for said in utterances if said.offset < offset]
-    return earlier[-1] if earlier else None

@@ -47,6 +47,8 @@ class AwaitReply:
     """How long it must have been silent."""
     deadline_seconds: float = REPLY_SECONDS
     """How long it may be silent before its first sound; then DeadlineMissed is raised."""
+    required: bool = True
+    """Whether it must answer; if not, the script goes on at the deadline."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +128,7 @@ class Performer:
             case Say() | Play():
                 await self._say(step)
             case AwaitReply():
-                await self._await_start(step.deadline_seconds)
-                await self._await_quiet(step.quiet_seconds)
+                await self._await_reply(step)
             case Interrupt():
                 await self._await_start(step.deadline_seconds)
                 await self._await_audible(step.after_seconds)
@@ -148,6 +149,14 @@ class Performer:
         utterance = await self._call.say(samples)
         sent_at = self._call.sent.sent_at(utterance.speech_end)
         self._since = self._call.clock() if sent_at is None else sent_at
+
+    async def _await_reply(self, step: AwaitReply) -> None:
+        try:
+            await self._await_start(step.deadline_seconds)
+        except DeadlineMissed:
+            if step.required:
+                raise
+        await self._await_quiet(step.quiet_seconds)
 
     def _answered(self) -> bool:
         call = self._call

@@ -17,7 +17,7 @@ from voicemesh.client.sound import resampled
 from voicemesh.errors import DeadlineMissed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from voicemesh.audio import Samples
 
@@ -54,24 +54,41 @@ class Speaker:
         mesh_rate = internal_rate(fmt)
         wanted = AudioFormat(Encoding.LINEAR16, mesh_rate)
         decoder = Decoder(wanted, mesh_rate)
-        stream = self._stub.Synthesize(self._requests(text, wanted), timeout=SPEAK_SECONDS)
+        stream = self._stub.Synthesize(timeout=SPEAK_SECONDS)
         try:
+            await stream.write(self._config(wanted))
+            # Refused engines answer now; a sentence sent at the same time could hide why.
+            await stream.read()
+            await stream.write(_sentence(text))
+            await stream.done_writing()
             spoken = [
                 decoder.decode(response.audio.data)
-                async for response in stream
+                async for response in _responses(stream)
                 if response.HasField("audio")
             ]
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, self._target) from error
+        finally:
+            stream.cancel()
         if not spoken:
             raise DeadlineMissed(f"{self._engine} made no sound of {text!r}", reason="NO_AUDIO")
         return resampled(np.concatenate(spoken), mesh_rate, fmt.rate)
 
-    def _requests(self, text: str, fmt: AudioFormat) -> Iterator[synthesis_pb2.SynthesizeRequest]:
+    def _config(self, fmt: AudioFormat) -> synthesis_pb2.SynthesizeRequest:
         config = synthesis_pb2.SynthesisConfig(
             engine=self._engine, voice=self._voice, format=format_to_proto(fmt)
         )
-        yield synthesis_pb2.SynthesizeRequest(config=config)
-        yield synthesis_pb2.SynthesizeRequest(
-            sentence=synthesis_pb2.Sentence(sentence=0, text=text)
-        )
+        return synthesis_pb2.SynthesizeRequest(config=config)
+
+
+def _sentence(text: str) -> synthesis_pb2.SynthesizeRequest:
+    return synthesis_pb2.SynthesizeRequest(sentence=synthesis_pb2.Sentence(sentence=0, text=text))
+
+
+async def _responses(
+    stream: grpc.aio.StreamStreamCall[
+        synthesis_pb2.SynthesizeRequest, synthesis_pb2.SynthesizeResponse
+    ],
+) -> AsyncIterator[synthesis_pb2.SynthesizeResponse]:
+    while isinstance(response := await stream.read(), synthesis_pb2.SynthesizeResponse):
+        yield response

@@ -1,0 +1,1 @@
+"""Commands that need no part of the platform on this machine, only its addresses."""
