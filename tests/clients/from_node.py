@@ -1,0 +1,55 @@
+"""Runs the caller that is written in Node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+NODE = Path(__file__).parent / "node"
+DEADLINE_SECONDS = 100
+
+
+def missing() -> bool:
+    """Return whether there is no Node here."""
+    return not (shutil.which("node") and shutil.which("npm"))
+
+
+async def run(*command: str | Path) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command),
+        cwd=NODE,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"npm_config_update_notifier": "false"},
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), DEADLINE_SECONDS)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def install() -> None:
+    """Install once; the copy of the lock file says for which version of it."""
+    lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".for-lock.json"
+    if installed.exists() and installed.read_bytes() == lock.read_bytes():
+        return
+    code, _, err = await run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    assert code == 0, err
+    installed.write_bytes(lock.read_bytes())
+
+
+async def node_call(address: str, bot: str, *clips: Path) -> dict[str, Any]:
+    """Place a call from Node; return what it reports."""
+    await install()
+    code, out, err = await run("node", "caller.mjs", address, bot, *clips)
+    assert code == 0, err
+    told: dict[str, Any] = json.loads(out)
+    return told
