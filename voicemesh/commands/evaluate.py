@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voicemesh.evaluation import Clip
 
 _Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder with sentences.tsv and <voice>_<id>_16k.wav.")
+    Path, typer.Argument(metavar="DIR", help="Folder with sentences.tsv and VOICE_ID_16k.wav.")
 ]
 _To = Annotated[
     str | None,
