@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeAlias
 
 from adapters.llm.retrieval.words import Found, cardinal, listed, ordinal, word_at
@@ -33,15 +34,29 @@ Reading: TypeAlias = "tuple[datetime.date, int] | None"
 """(date, tokens used), if one begins at the place asked about."""
 
 
-def find_dates(words: Words, today: datetime.date, *, eager: bool = False) -> list[Found]:
-    """Return the dates said, in order; ``eager`` takes a bare ordinal or number for a day."""
-    return list(_dates(words, today, eager))
+def find_dates(
+    words: Words,
+    today: datetime.date,
+    *,
+    eager: bool = False,
+    near: datetime.date | None = None,
+) -> list[Found]:
+    """Return the dates said, in order.
+
+    ``eager`` takes a bare ordinal for a day. ``near`` is a date spoken of before: "Wednesday" is
+    then the one of the same week, unless it is over.
+    """
+    return list(_dates(words, today, eager, near))
 
 
-def _dates(words: Words, today: datetime.date, eager: bool) -> Iterator[Found]:
+def _dates(
+    words: Words, today: datetime.date, eager: bool, near: datetime.date | None
+) -> Iterator[Found]:
+    readings = (_written, _near, _distance, _month_day, partial(_weekday, near=near))
     at = 0
     while at < len(words):
-        found = next((hit for read in _READINGS if (hit := read(words, at, today))), None)
+        reads = (*readings, _day_month, _only_day)
+        found = next((hit for read in reads if (hit := read(words, at, today))), None)
         if found is None and eager:
             found = _bare_day(words, at, today)
         if found:
@@ -102,7 +117,9 @@ def _try(
     return read(words, at, today) if at < len(words) else None
 
 
-def _weekday(words: Words, at: int, today: datetime.date) -> Reading:
+def _weekday(
+    words: Words, at: int, today: datetime.date, near: datetime.date | None = None
+) -> Reading:
     """Read "Tuesday", "next Tuesday", "Tuesday the 1st", "Tuesday, December 1st"."""
     prefix = words[at] if words[at] in ("next", "this", "coming") else ""
     start = at + bool(prefix)
@@ -116,7 +133,8 @@ def _weekday(words: Words, at: int, today: datetime.date) -> Reading:
     day = _the_day(words, behind)
     if day:
         return _matching(weekday, day[0], today), behind + day[1] - at
-    return _coming(weekday, prefix, today), behind - at
+    same = near + (weekday - near.weekday()) * _DAY if near and not prefix else today
+    return same if same > today else _coming(weekday, prefix, today), behind - at
 
 
 def _month_day(words: Words, at: int, today: datetime.date) -> Reading:
@@ -237,6 +255,3 @@ def _coming(weekday: int, prefix: str, today: datetime.date) -> datetime.date:
         # "Next" skips what is left of this week.
         date += 7 * _DAY
     return date
-
-
-_READINGS = (_written, _near, _distance, _month_day, _weekday, _day_month, _only_day)

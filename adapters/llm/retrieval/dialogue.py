@@ -20,13 +20,23 @@ from adapters.llm.retrieval.calling import (
     arguments_for,
     parameters,
     read_arguments,
-    read_result,
 )
-from adapters.llm.retrieval.matching import MEANT, SURE
+from adapters.llm.retrieval.learning import learn
+from adapters.llm.retrieval.matching import MEANT, SURE, about
 from adapters.llm.retrieval.slots import constants
 from adapters.llm.retrieval.speaking import echo, filled
-from adapters.llm.retrieval.state import Reply, Setting, Settled, State, Step, missing
+from adapters.llm.retrieval.state import (
+    Reply,
+    Setting,
+    Settled,
+    State,
+    Step,
+    closed,
+    missing,
+    slot_names,
+)
 from adapters.llm.retrieval.understanding import Heard, read, understand
+from adapters.llm.retrieval.words import tokens
 from voicemesh.bots import HANG_UP, TRANSFER
 
 _MISSES = 3
@@ -35,6 +45,7 @@ _MISSES = 3
 NOT_CAUGHT = "Sorry, I didn't catch that."
 DROPPED = "All right. Is there anything else?"
 GO_ON = "Please go on."
+TAKE_TIME = "Take your time."
 
 _TODAY = re.compile(r"Today is \w+, (\d{4}-\d\d-\d\d)")
 
@@ -54,7 +65,7 @@ def answer(setting: Setting, messages: tuple[Message, ...]) -> Reply:
         if message.role is Role.CALLER:
             state, reply = _hear(setting, state, message.text)
         elif message.role is Role.TOOL:
-            state, reply = _learn(setting, state, message)
+            state, reply = learn(setting, state, message)
         elif message.role is Role.BOT and message.tool_calls:
             state = replace(state, calls={**state.calls, **_calls(message)})
         state = replace(state, said=reply.text or state.said)
@@ -79,12 +90,12 @@ def _rest(reply: Reply, spoken: Message) -> Reply:
 
 
 def _hear(setting: Setting, state: State, text: str) -> Step:
-    if hearing.asks_to_repeat(text) and state.said:
-        return state, Reply(state.said)
-    if state.offered and hearing.says_no(text, words=3):
-        return replace(state, offered=""), Reply(DROPPED)
+    if small := _small(state, text):
+        return small
     heard = understand(setting, state, text)
     wish = heard.wish.topic if heard.wish else None
+    if state.settled and _asks_back(setting, state, heard, text):
+        return state, Reply(state.settled.text)
     if isinstance(wish, Intent) and _turns(state, heard, wish, text):
         return _begin(setting, state, wish, heard)
     if state.open:
@@ -92,6 +103,29 @@ def _hear(setting: Setting, state: State, text: str) -> Step:
     if state.settled and heard.values:
         return _correct(setting, state, state.settled, heard)
     return _talk(setting, state, heard, text)
+
+
+def _small(state: State, text: str) -> Step | None:
+    """Answer an utterance that is about the conversation itself."""
+    if state.offered and hearing.says_no(text, words=3):
+        return replace(state, offered=""), Reply(DROPPED)
+    for hears, said in (
+        (hearing.asks_to_repeat, state.said),
+        (hearing.asks_to_wait, TAKE_TIME),
+        (hearing.is_beginning, GO_ON),
+    ):
+        if said and hears(text):
+            return state, Reply(said)
+    return None
+
+
+def _asks_back(setting: Setting, state: State, heard: Heard, text: str) -> bool:
+    """Whether it asks what has been arranged ("when is my appointment?")."""
+    intent = setting.intent(state.settled.intent) if state.settled else None
+    if intent is None or state.open or heard.facts or not hearing.asks_about_own(text):
+        return False
+    known = " ".join([*intent.examples, *slot_names(intent), *state.known])
+    return not set(tokens(about(known))).isdisjoint(tokens(about(text)))
 
 
 def _turns(state: State, heard: Heard, wish: Intent, text: str) -> bool:
@@ -128,7 +162,7 @@ def _go_on(setting: Setting, state: State, heard: Heard, text: str) -> Step:
     if intent is None:
         return _talk(setting, replace(state, open=""), heard, text)
     if hearing.abandons(text) or (state.failed is not None and _refuses(heard, text)):
-        return _drop(state), Reply(DROPPED)
+        return closed(state), Reply(DROPPED)
     changed = {name: v for name, v in heard.values.items() if state.slots.get(name) != v}
     if changed or heard.facts or heard.wish:
         state = replace(state, slots={**state.slots, **changed}, misses=0)
@@ -142,15 +176,11 @@ def _refuses(heard: Heard, text: str) -> bool:
     return hearing.says_no(text) and not heard.values
 
 
-def _drop(state: State) -> State:
-    return replace(state, open="", slots={}, asked="", misses=0, replacing=False, failed=None)
-
-
 def _miss(setting: Setting, state: State, intent: Intent, text: str) -> Step:
     """Ask again, a few times."""
     misses = state.misses + 1
     if misses >= _MISSES:
-        return _unknown(setting, _drop(state))
+        return _unknown(setting, closed(state))
     slot = missing(intent, state.slots) or _slot(intent, state.asked)
     question = slot.question if slot else ""
     sorry = "" if hearing.says_yes(text) else NOT_CAUGHT
@@ -197,18 +227,14 @@ def _carry_out(setting: Setting, state: State, intent: Intent, first: str) -> St
     if intent.tool in (HANG_UP, TRANSFER) or not intent.tool:
         text = _joined(first, filled(intent.reply, state.slots))
         call = Call(intent.tool, dict(state.slots)) if tool else None
-        return _drop(state), Reply(text, call)
+        return closed(state), Reply(text, call)
     if tool is None:
-        return _unknown(setting, _drop(state), first)
+        return _unknown(setting, closed(state), first)
     known = {name: value for name, value in state.known.items() if name in parameters(tool)}
-    known = {name: value for name, value in known.items() if name not in _slot_names(intent)}
+    known = {name: value for name, value in known.items() if name not in slot_names(intent)}
     if state.replacing and state.settled and REPLACES in parameters(tool):
         known[REPLACES] = state.settled.key
     return state, Reply(first, Call(tool.name, arguments_for(tool, intent, state.slots, known)))
-
-
-def _slot_names(intent: Intent) -> set[str]:
-    return {slot.name for slot in intent.slots}
 
 
 def _talk(setting: Setting, state: State, heard: Heard, text: str) -> Step:
@@ -233,55 +259,6 @@ def _unknown(setting: Setting, state: State, first: str = "") -> Step:
     meant = offer is not None and offer.score >= MEANT and isinstance(offer.topic, Intent)
     name = offer.topic.name if meant and offer and isinstance(offer.topic, Intent) else ""
     return replace(state, offered=name), Reply(_joined(first, line))
-
-
-def _learn(setting: Setting, state: State, message: Message) -> Step:
-    """Take up a tool's answer."""
-    call = state.calls.get(message.tool_call_id)
-    intent = setting.intent(state.open)
-    if call is not None and (intent is None or intent.tool != call.name):
-        intent = setting.intent_with(call.name)
-    if intent is None or intent.tool in (HANG_UP, TRANSFER):
-        return state, Reply()
-    slots = dict(state.slots) if state.open == intent.name else {}
-    sent = call.arguments if call else slots
-    slots |= {name: str(v) for name, v in sent.items() if name in _slot_names(intent)}
-    result = read_result(message.text)
-    values = {**result.fields, **slots}
-    if not result.ok:
-        return _failed(setting, replace(state, slots=slots), intent, values)
-    text = filled(intent.reply, values)
-    key = result.key(sent)
-    state = _drop(_forget(state, sent, intent))
-    known = {**state.known, **result.news(sent)}
-    if key:
-        state = replace(state, settled=Settled(intent.name, slots, key, text))
-    return replace(state, known=known), Reply(text)
-
-
-def _forget(state: State, sent: Mapping[str, object], intent: Intent) -> State:
-    """Drop what was settled if another intent has just been carried out on it."""
-    settled = state.settled
-    if settled is None or settled.intent == intent.name or settled.key not in sent.values():
-        return state
-    known = {name: value for name, value in state.known.items() if value != settled.key}
-    return replace(state, settled=None, known=known)
-
-
-def _failed(setting: Setting, state: State, intent: Intent, values: Mapping[str, object]) -> Step:
-    text = filled(intent.failure_reply, values) or setting.knowledge.unknown_reply
-    asked = _doubtful(intent)
-    if not asked:
-        return _drop(state), Reply(text)
-    return replace(state, open=intent.name, asked=asked, failed=state.slots, misses=0), Reply(text)
-
-
-def _doubtful(intent: Intent) -> str:
-    """Return the slot that most likely made the tool refuse: it is asked for next."""
-    for kinds in ({"time"}, {"date"}, {"digits", "number", "choice"}):
-        if names := [slot.name for slot in intent.slots if slot.kind in kinds]:
-            return names[-1]
-    return ""
 
 
 def _slot(intent: Intent, name: str) -> Slot | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters.llm.retrieval.words import normalised, tokens
+from adapters.llm.retrieval.words import listed, normalised, tokens
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=\S)")
 _ABBREVIATED = re.compile(r"\b(?:[ap]\.m|dr|mr|mrs|ms|st)\.$", re.IGNORECASE)
@@ -24,19 +24,37 @@ _CORRECTION = re.compile(
     r"\b(?:actually|instead|rather|make (?:it|that)|change|move|reschedule|switch|not \w+|no|sorry"
     r"|i mean|i meant|i said|better|wait|correction|how about|what about)\b"
 )
+_CHANGE = re.compile(
+    r"\b(?:instead|rather|make (?:it|that|my)|change|move|reschedule|switch|better)\b"
+)
+_WAIT = re.compile(
+    r"^(?:(?:oh|um|uh|okay|ok|well|just|please|give me|one|a|wait|hold on|hang on|let me \w+"
+    r"|moment|second|minute|sec)\b[,. ]*)+$"
+)
+_FILLER = frozenset(
+    listed("um uh hm hmm mm oh ah well so and but or actually okay ok wait like the a i i'd please")
+)
+_OPENING = re.compile(
+    r"^(?:(?:sorry to (?:interrupt|bother)(?: you)?|excuse me|i have (?:a|one|another) question"
+    r"|(?:just )?(?:a|one|another)(?: quick| more| last)? question)\W*)+$"
+)
 _ABANDON = re.compile(
     r"\b(?:never ?mind|forget (?:it|about it|that)|leave it|changed my mind|cancel that|stop it"
-    r"|don't bother|not any ?more)\b"
+    r"|don't bother|not any ?more)\b|^(?:no[, ]+)?stop\W*$"
 )
 _REPEAT = re.compile(
     r"^(?:(?:sorry|pardon|excuse me|hello|um|i'm sorry)[,. ]*)?(?:pardon|pardon me|sorry|what"
-    r"|what was that|what did you say|say (?:that|it) again|come again|(?:can|could|would) you"
-    r" (?:please )?(?:repeat|say) .*|repeat .*|i (?:didn't|did not|couldn't) (?:hear|catch|get)"
-    r" .*|once more)[ ?.!]*(?:please)?[ ?.!]*$"
+    r"|what was that|what's that|what did you say|say (?:that|it) again|come again"
+    r"|(?:can|could|would) you (?:please )?(?:repeat|say) .*|repeat .*"
+    r"|i (?:didn't|did not|couldn't) (?:hear|catch|get) .*|once more)[ ?.!]*(?:please)?[ ?.!]*$"
 )
 _ASKS = re.compile(
     r"^(?:(?:and|but|so|oh|okay|ok|well|um|wait|also|by the way|one question|sorry)[, ]+)*"
     r"(?:what|when|where|who|which|why|how|is|are|do|does|did|can|could|will|would|should|may)\b"
+)
+_OWN = re.compile(
+    r"^(?:(?:and|but|so|oh|okay|ok|wait|sorry)[, ]+)*(?:when|what|which|at what|can you tell)"
+    r"\b.*\bmy\b"
 )
 _ASKS_FOR = re.compile(
     r"\b(?:how about|what about|can i|could i|can we|could we|may i|would|possible|free|available"
@@ -75,6 +93,23 @@ def corrects(text: str) -> bool:
     return bool(_CORRECTION.search(_plain(text)))
 
 
+def changes(text: str) -> bool:
+    """Whether it wants something to be otherwise than arranged."""
+    return bool(_CHANGE.search(_plain(text)))
+
+
+def asks_to_wait(text: str) -> bool:
+    """Whether the caller wants a moment."""
+    return bool(_WAIT.match(_plain(text))) and not is_beginning(text)
+
+
+def is_beginning(text: str) -> bool:
+    """Whether nothing was said yet ("Actually,", "Sorry to interrupt.")."""
+    if all(token in _FILLER for token in tokens(text)):
+        return True
+    return bool(_OPENING.match(_plain(text)))
+
+
 def abandons(text: str) -> bool:
     """Whether it drops what is being arranged."""
     return bool(_ABANDON.search(_plain(text)))
@@ -88,6 +123,11 @@ def asks_to_repeat(text: str) -> bool:
 def is_question(text: str) -> bool:
     """Whether it asks."""
     return text.rstrip().endswith("?") or bool(_ASKS.match(_plain(text)))
+
+
+def asks_about_own(text: str) -> bool:
+    """Whether it asks to be told something of the caller's ("what was my number?")."""
+    return bool(_OWN.match(_plain(text)))
 
 
 def asks_for(text: str) -> bool:

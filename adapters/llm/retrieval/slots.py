@@ -6,10 +6,12 @@ import datetime
 import difflib
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 from adapters.language import Slot
 from adapters.llm.retrieval.dates import find_dates
+from adapters.llm.retrieval.hearing import is_question
 from adapters.llm.retrieval.times import find_times
 from adapters.llm.retrieval.words import (
     CARDINALS,
@@ -24,6 +26,7 @@ from adapters.llm.retrieval.words import (
 
 Words: TypeAlias = tuple[str, ...]
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _DIGIT = {word: str(value) for word, value in CARDINALS.items() if value < 10} | {
     "oh": "0",
     "o": "0",
@@ -37,7 +40,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _MAYBE_NAMED = re.compile(
-    r"\b(?:[Tt]his is|[Ii] am|[Ii]'m|[Ii]t is for|[Ii]t's for) (?P<name>[A-Z].+)"
+    r"\b(?:[Tt]his is|[Ii] am|[Ii]'m|[Ii]t is for|[Ii]t's for"
+    r"|not \w+, [Ii]t's) (?P<name>[A-Z].+)"
 )
 _BARE = re.compile(
     r"^(?:(?:yes|yeah|sure|okay|ok|well|um|uh|of course|it is|it's|its|that is|that's|that would be"
@@ -53,18 +57,25 @@ _NO_NAME = frozenset(
         " if for to at on in from with your our their please thanks thank sorry actually hello"
         " hi hey bye goodbye okay ok sure monday tuesday wednesday thursday friday saturday"
         " sunday today tomorrow tonight know time pm am appointment booking mean make pardon"
-        " um uh hmm hm wait hold second moment"
+        " um uh hmm hm wait hold second moment same what's"
     )
 )
 
 
 def read_slots(
-    slots: tuple[Slot, ...], text: str, today: datetime.date, asked: str = "", *, eager: bool
+    slots: tuple[Slot, ...],
+    text: str,
+    today: datetime.date,
+    asked: str = "",
+    *,
+    eager: bool,
+    before: Mapping[str, str] = _NOTHING,
 ) -> dict[str, str]:
     """Return the values that were said, by slot name.
 
     ``asked`` names the slot that the bot asked for; a bare word or number may answer it. ``eager``
-    takes a bare number for a time also where it was not asked for.
+    takes a bare number for a time also where it was not asked for. ``before`` is what was said
+    earlier: another weekday is sought near the day of then.
     """
     words = tokens(text)
     asked_kind = next((slot.kind for slot in slots if slot.name == asked), "")
@@ -73,7 +84,8 @@ def read_slots(
         is_asked = slot.name == asked
         found: list[Found] = []
         if slot.kind == "date":
-            found = find_dates(words, today, eager=is_asked)
+            near = datetime.date.fromisoformat(before[slot.name]) if before.get(slot.name) else None
+            found = find_dates(words, today, eager=is_asked, near=near)
         elif slot.kind == "time":
             found = find_times(words, eager=is_asked or (eager and asked_kind not in _COUNTS))
         if chosen := wanted(words, found):
@@ -94,7 +106,7 @@ def _other(slot: Slot, text: str, words: Words, asked: bool) -> str:
     if slot.kind == "number":
         return read_number(words, asked=asked)
     if slot.kind == "name":
-        return read_name(text, bare=asked)
+        return read_name(text, bare=asked and not is_question(text))
     if slot.kind == "choice":
         return read_choice(slot.choices, words, asked=asked)
     return text.strip() if asked else ""
@@ -142,9 +154,9 @@ def read_number(words: Words, *, asked: bool) -> str:
 def read_name(text: str, *, bare: bool) -> str:
     """Return a person's name, said as one ("my name is …") or, if ``bare``, said alone."""
     for sentence in re.split(r"[.?!;]\s+|[?!;.]$", text):
-        match = _NAMED.search(sentence) or _MAYBE_NAMED.search(sentence)
-        if match and (name := _as_name(match["name"])):
-            return name
+        for pattern in (_NAMED, _MAYBE_NAMED):
+            if (match := pattern.search(sentence)) and (name := _as_name(match["name"])):
+                return name
         if bare and (match := _BARE.match(sentence.strip())) and (name := _as_name(match["name"])):
             return name
     return ""
@@ -155,6 +167,8 @@ def _as_name(text: str) -> str:
     kept: list[str] = []
     for part in re.split(r"[\s,]+", text.strip()):
         word = part.strip('.,;:"()').replace("\u2019", "'")
+        if kept and word == kept[0]:
+            kept.clear()  # "Robert, Robert De Niro"
         if not word or word.lower() in _NO_NAME or not _NAME_WORD.match(word) or len(kept) == 4:
             break
         if re.fullmatch(r"(?:[A-Za-z]-)+[A-Za-z]", word):

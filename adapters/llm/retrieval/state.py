@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from adapters.language import Intent, Knowledge, Slot, Tool
@@ -87,3 +87,13 @@ Step: TypeAlias = tuple[State, Reply]
 def missing(intent: Intent, slots: Mapping[str, str]) -> Slot | None:
     """Return the first slot that is not known yet."""
     return next((slot for slot in intent.slots if not slots.get(slot.name)), None)
+
+
+def slot_names(intent: Intent) -> set[str]:
+    """Return the names of an intent's slots."""
+    return {slot.name for slot in intent.slots}
+
+
+def closed(state: State) -> State:
+    """Return the state without its open intent."""
+    return replace(state, open="", slots={}, asked="", misses=0, replacing=False, failed=None)

@@ -40,6 +40,7 @@ def understand(setting: Setting, state: State, text: str) -> Heard:
     """Take an utterance apart, clause by clause; each asks to know, or wants or fills in."""
     slots = _slots(setting, state)
     parts = hearing.clauses(text)
+    parts = [part for part in parts if not hearing.is_beginning(part)] or parts
     wish: Match | None = None
     facts: dict[Fact, str] = {}
     said: list[str] = []
@@ -70,6 +71,7 @@ def read(
         setting.today,
         state.asked if asked is None else asked,
         eager=hearing.corrects(text),
+        before=state.slots if state.open else state.settled.slots if state.settled else {},
     )
 
 
@@ -80,12 +82,22 @@ def _slots(setting: Setting, state: State) -> tuple[Slot, ...]:
 
 
 def _meant(setting: Setting, text: str) -> Match | None:
-    """Return what a clause is about; a day or time in it must not hide what is wanted."""
-    match = setting.search(text)
-    bare = _timeless(setting, text)
-    if bare and (other := setting.search(bare)) and isinstance(other.topic, Intent):
-        match = _higher(match, other)
+    """Return what a clause is about.
+
+    A day or time in it must not hide what is wanted, nor must what follows a comma.
+    """
+    match = _wanted(setting, setting.search(text), text)
+    if match is None or match.score < MEANT:
+        for part in text.split(",") if "," in text else ():
+            match = _wanted(setting, match, part)
     return match if match and match.score >= MEANT else None
+
+
+def _wanted(setting: Setting, match: Match | None, text: str) -> Match | None:
+    """Return the intent that the text is nearest to apart from its dates and times, if nearer."""
+    bare = _timeless(setting, text)
+    other = setting.search(bare) if bare else None
+    return _higher(match, other) if other and isinstance(other.topic, Intent) else match
 
 
 def _timeless(setting: Setting, text: str) -> str:
@@ -102,7 +114,7 @@ def _fills_in(
 ) -> bool:
     """Whether a clause that resembles a question fills in slots all the same."""
     values = read(setting, state, slots, text)
-    if not values or match is None:
+    if not values or match is None or hearing.changes(text):
         return bool(values)
     free = all(slot.kind in _FREE for slot in slots if slot.name in values)
     if free:

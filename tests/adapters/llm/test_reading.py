@@ -70,6 +70,26 @@ def test_dates(said: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
+        ("make it Wednesday", "2026-12-09"),
+        ("Monday", "2026-12-07"),
+        ("this Wednesday", "2026-11-25"),
+        ("next Wednesday", "2026-12-02"),
+        ("tomorrow", "2026-11-25"),
+    ],
+)
+def test_another_weekday_is_sought_near_the_day_spoken_of(said: str, expected: str) -> None:
+    found = find_dates(tokens(said), TUESDAY, near=datetime.date(2026, 12, 8))
+    assert [each.value for each in found] == [expected]
+
+
+def test_a_weekday_that_is_over_is_the_coming_one() -> None:
+    found = find_dates(tokens("Monday"), TUESDAY, near=datetime.date(2026, 11, 27))
+    assert [each.value for each in found] == ["2026-11-30"]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
         ("at three", "15:00"),
         ("3 p.m.", "15:00"),
         ("3pm", "15:00"),
