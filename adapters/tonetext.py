@@ -5,9 +5,10 @@ sounds after any way through codecs, resampling and packets. It has two layers. 
 that changes like syllables do makes voice activity detection take it for speech. Above it, 28 dB
 softer, every byte of the text is a 20 ms block of two tones, one for each half of the byte::
 
-    vowel 100 ms | preamble 40 ms | 20 ms per UTF-8 byte | checksum 20 ms | end 20 ms | vowel 60 ms
+    vowel 100 ms | preamble 40 ms | 20 ms per UTF-8 byte | end 20 ms | checksum 20 ms | vowel 60 ms
 
-What cannot be read comes back as U+FFFD, so damage never passes for other words.
+What cannot be read comes back as U+FFFD, so damage never passes for other words. A text whose end
+was cut off is read as far as it goes.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _GIVE_UP = 3
 def encode(text: str, rate: int = RATE) -> Samples:
     """Return the text as sound; do not change the array, it is shared."""
     data = text.encode()
-    pairs = [*_PREAMBLE, *map(_pair, data), _pair(_checksum(data)), _END]
+    pairs = [*_PREAMBLE, *map(_pair, data), _END, _pair(_checksum(data))]
     tones = np.concatenate([_block(pair) for pair in pairs])
     sound = np.pad(tones, (_LEAD, _TAIL))
     sound += np.resize(_vowel(), sound.size)
@@ -171,18 +172,23 @@ def _read(sound: Signal, start: int, level: float) -> tuple[str, int]:
     """Return the text whose first block is at `start`, and where it ends."""
     count = (sound.size - start) // _BLOCK
     blocks = sound[start : start + count * _BLOCK].reshape(count, _BLOCK)
-    strength = np.abs(blocks @ _listeners())
+    symbols = [_hear(tones, level) for tones in np.abs(blocks @ _listeners())]
     data: list[int | None] = []
-    for number, tones in enumerate(strength):
-        order = np.argsort(tones)[::-1]
-        symbol = _symbol(int(order[0]), int(order[1]))
-        clear = tones[order[1]] > max(_FAINTEST * level, 2 * tones[order[2]])
-        if clear and symbol == _END_SYMBOL:
-            return _checked(data), start + (number + 1) * _BLOCK
-        data.append(symbol if clear else None)
+    for number, symbol in enumerate(symbols):
+        if symbol == _END_SYMBOL:
+            return _checked(data, symbols[number + 1 :]), start + (number + 2) * _BLOCK
+        data.append(symbol)
         if data[-_GIVE_UP:] == [None] * _GIVE_UP:
             return _text(data[:-_GIVE_UP]), start + (number + 1) * _BLOCK
     return _text(data), start + count * _BLOCK
+
+
+def _hear(tones: Signal, level: float) -> int | None:
+    """Return the byte or end that the two loudest tones mean; None if they are not clear."""
+    third, second, first = np.argsort(tones)[-3:]
+    if tones[second] <= max(_FAINTEST * level, 2 * tones[third]):
+        return None
+    return _symbol(int(first), int(second))
 
 
 def _symbol(first: int, second: int) -> int | None:
@@ -192,13 +198,13 @@ def _symbol(first: int, second: int) -> int | None:
     return low | (high - 16) << 4 if low < 16 <= high else None
 
 
-def _checked(data: list[int | None]) -> str:
-    """Return the text of a whole frame; its last byte is the checksum."""
-    body, check = data[:-1], data[-1] if data else None
-    text = _text(body)
-    if None in body or _checksum(bytes(byte for byte in body if byte is not None)) != check:
-        return text if DAMAGED in text else text + DAMAGED
-    return text
+def _checked(data: list[int | None], behind: list[int | None]) -> str:
+    """Return a text that came to its end; the block behind that is its checksum."""
+    text = _text(data)
+    whole = [byte for byte in data if byte is not None]
+    if len(whole) == len(data) and behind[:1] == [_checksum(bytes(whole))]:
+        return text
+    return text if DAMAGED in text else text + DAMAGED
 
 
 def _text(data: list[int | None]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.tts.cache import SentenceCache
 from adapters.tts.voice import Voice
 from adapters.workers import Workers
+from voicemesh.audio import MESH_RATES
 from voicemesh.errors import MissingModel, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from adapters.config import AdapterSettings
     from adapters.synthesis import SynthesisRequest
     from voicemesh.audio import Samples
+
+
+WARM_UP = "Dr. Quorzy paid $49.99 at 3:30 PM on May 5th, 2026, and asked whether 80337 was right."
+"""Makes the rules for numbers, names and unknown words load what they need."""
 
 
 class HibariEngine:
@@ -46,8 +51,9 @@ class HibariEngine:
             except FileNotFoundError:
                 continue
             voice = Voice(name, Hibari(name, model=str(path), threads=1))
-            for clause in voice.clauses("Warm up."):
-                voice.sound(clause, 16000)
+            for clause in voice.clauses(WARM_UP):
+                for rate in MESH_RATES:
+                    voice.sound(clause, rate)
             self._voices[name] = voice
 
     def synthesize(self, request: SynthesisRequest) -> HibariSynthesis:

@@ -12,10 +12,10 @@ _LONGEST_AMOUNT = 4
 """Digits that are read as one number; more without separators are a code."""
 
 _PHONE = re.compile(
-    r"\+\d[\d ()-]{6,}\d|\(\d{2,5}\) ?\d{2,4}[ -]\d{2,5}|\b\d{3}[ .-]\d{3}[ .-]\d{4}\b"
+    r"\+\d[\d ()-]{6,}\d|\(\d{2,5}\) ?\d{2,4}[ -]\d{2,5}|\b(?:1-)?\d{3}[ .-]\d{3}[ .-]\d{4}\b"
 )
 _CODE = re.compile(rf"(?<![\w.,$£€-])\d{{{_LONGEST_AMOUNT + 1},}}(?![\w%]|[.,]\d)")
-_HOURS = re.compile(r"\b(\d{1,2})\s?[-\u2013]\s?(\d{1,2})(?=[.!?,;]?(?:\s|$))")
+_HOURS = re.compile(r"(?<![\d:-])(\d{1,2}(?::\d\d)?)\s?[-\u2013]\s?(\d{1,2}(?::\d\d)?)(?![\d:-])")
 _SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
 _GROUPS = re.compile(r"\d+")
@@ -41,7 +41,10 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _spelt(digits: str) -> str:
-    """Return the digits one by one, in breaths of three, or of four where that comes out even."""
-    size = 4 if len(digits) % 4 == 0 or len(digits) <= _LONGEST_AMOUNT else 3
-    breaths = [digits[start : start + size] for start in range(0, len(digits), size)]
-    return ", ".join(" ".join(breath) for breath in breaths)
+    """Return the digits one by one, in breaths of three or four and no lone one at the end."""
+    size = 4 if len(digits) % 4 == 0 else 3
+    breaths = []
+    while len(digits) > _LONGEST_AMOUNT:
+        breaths.append(digits[:size])
+        digits = digits[size:]
+    return ", ".join(" ".join(breath) for breath in (*breaths, digits))
