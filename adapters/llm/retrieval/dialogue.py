@@ -234,7 +234,8 @@ def _carry_out(setting: Setting, state: State, intent: Intent, first: str) -> St
     known = {name: value for name, value in known.items() if name not in slot_names(intent)}
     if state.replacing and state.settled and REPLACES in parameters(tool):
         known[REPLACES] = state.settled.key
-    return state, Reply(first, Call(tool.name, arguments_for(tool, intent, state.slots, known)))
+    call = Call(tool.name, arguments_for(tool, intent, state.slots, known))
+    return replace(state, asked=""), Reply(first, call)
 
 
 def _talk(setting: Setting, state: State, heard: Heard, text: str) -> Step:

@@ -6,6 +6,7 @@ import datetime
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -78,21 +79,19 @@ def read_slots(
     earlier: another weekday is sought near the day of then.
     """
     words = tokens(text)
-    asked_kind = next((slot.kind for slot in slots if slot.name == asked), "")
+    counting = any(slot.name == asked and slot.kind in _COUNTS for slot in slots)
     values: dict[str, str] = {}
     for slot in sorted(slots, key=lambda slot: _ORDER.get(slot.kind, len(_ORDER))):
-        is_asked = slot.name == asked
-        found: list[Found] = []
-        if slot.kind == "date":
-            near = datetime.date.fromisoformat(before[slot.name]) if before.get(slot.name) else None
-            found = find_dates(words, today, eager=is_asked, near=near)
-        elif slot.kind == "time":
-            found = find_times(words, eager=is_asked or (eager and asked_kind not in _COUNTS))
-        if chosen := wanted(words, found):
-            values[slot.name] = chosen.value
-        words = without(words, found)
-        if slot.kind not in ("date", "time") and (other := _other(slot, text, words, is_asked)):
-            values[slot.name] = other
+        how = _How(slot.name == asked, eager, counting, before.get(slot.name, ""))
+        if slot.kind in ("date", "time"):
+            found = _found(slot.kind, words, today, how)
+            chosen = wanted(words, found)
+            value = chosen.value if chosen else ""
+            words = without(words, found)
+        else:
+            value = _other(slot, text, words, how)
+        if value:
+            values[slot.name] = value
     return values
 
 
@@ -100,16 +99,38 @@ _ORDER = {"date": 0, "time": 1, "digits": 2, "number": 3}
 _COUNTS = frozenset({"digits", "number"})
 
 
-def _other(slot: Slot, text: str, words: Words, asked: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """In which situation a slot is read."""
+
+    asked: bool
+    eager: bool
+    counting: bool
+    """Whether a number was asked for, so that a bare one is no time and no other number."""
+    before: str
+
+
+def _found(kind: str, words: Words, today: datetime.date, how: _How) -> list[Found]:
+    if kind == "time":
+        return find_times(words, eager=how.asked or (how.eager and not how.counting))
+    try:
+        near = datetime.date.fromisoformat(how.before)
+    except ValueError:
+        near = None
+    return find_dates(words, today, eager=how.asked, near=near)
+
+
+def _other(slot: Slot, text: str, words: Words, how: _How) -> str:
     if slot.kind == "digits":
-        return read_digits(words, at_least=1 if asked else 4)
+        return read_digits(words, at_least=1 if how.asked else 4)
     if slot.kind == "number":
-        return read_number(words, asked=asked)
+        free = how.asked or not (how.counting or (how.before and not how.eager))
+        return read_number(words, asked=how.asked) if free else ""
     if slot.kind == "name":
-        return read_name(text, bare=asked and not is_question(text))
+        return read_name(text, bare=how.asked and not is_question(text))
     if slot.kind == "choice":
-        return read_choice(slot.choices, words, asked=asked)
-    return text.strip() if asked else ""
+        return read_choice(slot.choices, words, asked=how.asked)
+    return text.strip() if how.asked else ""
 
 
 def read_digits(words: Words, at_least: int = 1) -> str:
