@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from adapters import tonetext
+from adapters import streams, tonetext
 from tests.adapters.support import (
     CONCLUDE,
     Call,
@@ -224,3 +224,11 @@ async def test_engine_duration_is_the_time_a_final_took() -> None:
         await said(call, hear(), audio(0, QUIET), CONCLUDE)
         final = (await drained(call))[-1].transcript
     assert final.engine_duration.ToTimedelta().total_seconds() >= 0.05
+
+
+async def test_a_client_that_says_nothing_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "FIRST_MESSAGE_SECONDS", 0.01)
+    async with hosting("stt") as hosted:
+        status, reason, _ = await refusal(answer(recognize(hosted.channel)))
+        assert (status, reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_MISSED")
+        await hosted.service.live.wait_empty()
