@@ -164,6 +164,7 @@ class ReplicaPart:
             "REPLICA": self.name,
             "REGION": around.region.name,
             "MESH": around.mesh_address,
+            "MODELS": around.models,
             "DRAIN_SECONDS": f"{around.drain_seconds:g}",
             "LOG_LEVEL": level,
         }

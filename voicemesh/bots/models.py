@@ -286,13 +286,13 @@ class Bot(_Part):
         return hash(self.digest)
 
     def with_engines(self, name: str) -> Bot:
-        """Return this bot with one engine, of this name, in each place."""
+        """Return this bot with one engine, of this name, in each place, and that engine's voice."""
         engines = Engines(
             stt=(RecognitionChoice(name=name),),
             llm=(LanguageChoice(name=name),),
             tts=(SynthesisChoice(name=name),),
         )
-        return self.model_copy(update={"engines": engines})
+        return self.model_copy(update={"engines": engines, "voice": ""})
 
     def tool(self, name: str) -> HttpTool | None:
         """Return the HTTP tool of this name, if there is one."""

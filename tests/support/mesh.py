@@ -1,0 +1,38 @@
+"""A whole mesh for a test: real processes, real Envoys, free ports, a folder of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mesh.local import LocalMesh
+from mesh.topology import LOCAL, parse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+
+@asynccontextmanager
+async def running_mesh(
+    models: str = "scripted",
+    *,
+    environment: Mapping[str, str] | None = None,
+    orchestrators: int = 2,
+    drain_seconds: float = 5.0,
+) -> AsyncIterator[LocalMesh]:
+    """Run the local topology; nothing of it is left when the block ends."""
+    text = LOCAL.read_text().replace("port: 7000", "port: 0").replace("port: 7001", "port: 0")
+    text = text.replace("replicas: 2", f"replicas: {orchestrators}")
+    with tempfile.TemporaryDirectory(prefix="vm") as home:
+        topology = parse(text, Path("local.yaml"))
+        mesh = LocalMesh(
+            topology,
+            models=models,
+            home=Path(home),
+            environment=environment,
+            drain_seconds=drain_seconds,
+        )
+        async with mesh:
+            yield mesh
