@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from voicemesh.errors import VoicemeshError
     from voicemesh.journal import Entry
 
+__all__ = [
+    "Answer",
+    "Clear",
+    "Command",
+    "End",
+    "Fail",
+    "Feed",
+    "LegCommand",
+    "Play",
+    "Rest",
+    "Send",
+    "SendDigits",
+    "Show",
+    "Skip",
+    "Tell",
+    "Transfer",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

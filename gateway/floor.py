@@ -1,0 +1,142 @@
+"""The floor: one tick for all calls of the process.
+
+Between ticks, readers only append to queues. A tick takes in what every leg received, has voice
+activity look at all of it in one run, and lets time pass for the calls that need it. There is no
+task, timer or lock for a call or a frame here. While there is no call it sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from gateway import metrics
+from gateway.events import Ticked
+from voicemesh.errors import Refused, VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.live import LiveCall
+    from gateway.vad import Window
+    from voicemesh.audio import Samples
+
+TICK_SECONDS = 0.02
+BUSY_CALLS = 50
+"""From so many calls on messages carry more."""
+
+_CALM, _BUSY = Ticked(chunk_ms=60), Ticked(chunk_ms=100)
+
+
+class VoiceActivity(Protocol):
+    """Voice activity of many calls: `gateway.vad.VadBatch`."""
+
+    def open(self, rate: int, /) -> int:
+        """Begin a call."""
+
+    def close(self, slot: int, /) -> None:
+        """End it."""
+
+    def feed(self, slot: int, samples: Samples, /) -> None:
+        """Take its samples; raise Refused until the next run if there are too many."""
+
+    def skip(self, slot: int, gap: int, /) -> list[Window]:
+        """Pass over its silence."""
+
+    def run(self) -> list[Window]:
+        """Look at everything."""
+
+
+class Floor:
+    """The calls of this process."""
+
+    def __init__(self, vad: VoiceActivity, clock: Callable[[], float]) -> None:
+        self._vad = vad
+        self._clock = clock
+        self._calls: dict[int, LiveCall] = {}
+        self._occupied = asyncio.Event()
+        self._tick_time: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def now(self) -> float:
+        """Return the time: during a tick that of the tick."""
+        return self._clock() if self._tick_time is None else self._tick_time
+
+    def join(self, live: LiveCall, rate: int) -> int:
+        """Take a call in; return its slot."""
+        slot = self._vad.open(rate)
+        self._calls[slot] = live
+        self._occupied.set()
+        return slot
+
+    def leave(self, slot: int) -> None:
+        """Let a call go."""
+        if self._calls.pop(slot, None) is not None:
+            self._vad.close(slot)
+        if not self._calls:
+            self._occupied.clear()
+
+    def clear(self) -> None:
+        """Let every call go at once."""
+        for live in tuple(self._calls.values()):
+            live.abandon()
+
+    def feed(self, slot: int, samples: Samples) -> None:
+        """Have voice activity look at samples, at the latest when it can hold no more."""
+        half = max(1, samples.size // 2)
+        try:
+            self._vad.feed(slot, samples)
+        except Refused:
+            self._listen()
+            self._vad.feed(slot, samples[:half])
+            self._listen()
+            self._vad.feed(slot, samples[half:])
+
+    def skip(self, slot: int, gap: int) -> list[Window]:
+        """Have voice activity pass over silence."""
+        return self._vad.skip(slot, gap)
+
+    async def run(self) -> None:
+        """Tick until cancelled, whenever there is a call."""
+        while True:
+            await self._occupied.wait()
+            due = self._clock()
+            while self._calls:
+                late = self._clock() - due
+                metrics.TICK_LATE_SECONDS.observe(max(0.0, late))
+                with metrics.TICK_SECONDS.time():
+                    self.tick()
+                # Ticks that were missed are not made up for: everything is told by the clock.
+                due += TICK_SECONDS * max(1, -(-(self._clock() - due) // TICK_SECONDS))
+                await asyncio.sleep(due - self._clock())
+
+    def tick(self) -> None:
+        """Do everything that is due."""
+        self._tick_time = self._clock()
+        try:
+            for live in tuple(self._calls.values()):
+                self._guard(live, live.take_in)
+            self._listen()
+            event = _BUSY if len(self._calls) >= BUSY_CALLS else _CALM
+            for live in tuple(self._calls.values()):
+                self._guard(live, live.tick, event)
+        finally:
+            self._tick_time = None
+
+    def _listen(self) -> None:
+        for window in self._vad.run():
+            live = self._calls.get(window.slot)
+            if live is not None:
+                self._guard(live, live.hear, window)
+
+    @staticmethod
+    def _guard(live: LiveCall, method: Callable[..., None], *arguments: object) -> None:
+        """Keep what goes wrong in one call from the others."""
+        try:
+            method(*arguments)
+        except VoicemeshError as error:
+            live.fail(error)
+        except Exception as error:
+            live.crash(error)

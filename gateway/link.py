@@ -1,0 +1,198 @@
+"""The session link of one call: the state machine's shell.
+
+It opens streams as `link_state` says, passes on what the current one brings, and drops what ghosts
+send. It has no timer: whoever ticks the call ticks its link.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from gateway import convert, events as on, link_state as state
+from gateway.stream import Stream, fatal, full
+from voicemesh import telemetry
+from voicemesh.api.session.v1 import session_pb2
+from voicemesh.audio import Chunk
+from voicemesh.errors import VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import grpc.aio
+
+    from gateway.call import Standing
+    from gateway.pool import ChannelPool
+    from gateway.reports import PlayoutReport, Report
+
+_log = telemetry.get_logger("link")
+
+
+class LinkUser(Protocol):
+    """The call behind a link."""
+
+    def standing(self) -> Standing:
+        """Return where the call stands now."""
+
+    def journal_length(self) -> int:
+        """Return how many entries are kept now."""
+
+    def linked(self, event: on.LinkEvent) -> None:
+        """Take an event; raise where it is against the contract."""
+
+
+class Link:
+    """One call's way to an orchestrator."""
+
+    def __init__(
+        self,
+        facts: convert.CallFacts,
+        pool: ChannelPool,
+        user: LinkUser,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._facts = facts
+        self._pool = pool
+        self._user = user
+        self._clock = clock
+        self._state = state.LinkState(jitter)
+        self._streams: dict[int, Stream] = {}
+        self._known: dict[int, int] = {}
+
+    @property
+    def quiet(self) -> bool:
+        """Whether time alone changes nothing."""
+        return self._state.quiet
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it closes by itself, because the other side said goodbye."""
+        return self._state.phase is state.LinkPhase.CLOSED
+
+    @property
+    def over(self) -> bool:
+        """Whether every stream has ended."""
+        return self.leaving and not self._streams
+
+    def open(self) -> None:
+        """Begin to look for an orchestrator."""
+        self._handle(state.Started())
+
+    def send(self, message: Chunk | Report | PlayoutReport) -> None:
+        """Send on the current stream; the call sends nothing while there is none."""
+        stream = self._streams.get(self._state.current)
+        if stream is None:
+            return
+        if not stream.send(convert.request_from(message)):
+            self._break(stream.number, "it takes no more messages")
+        elif isinstance(message, Chunk):
+            self._handle(state.AudioSent(message.end))
+
+    def tick(self, pause: bool) -> None:
+        """Let time pass; `pause` says whether a change of orchestrators would disturb nothing."""
+        self._handle(_PAUSE if pause else _TICK)
+
+    def close(self) -> None:
+        """Let go of every stream."""
+        self._handle(state.Closed())
+
+    # What the streams bring.
+
+    def came(self, stream: int, response: session_pb2.RunResponse) -> None:
+        kind = response.WhichOneof("message") or ""
+        handler = _HANDLERS.get(kind, Link._pass_on)
+        try:
+            handler(self, stream, kind, response)
+        except VoicemeshError as error:
+            self._break(stream, error.message)
+
+    def ended(self, stream: int, error: grpc.aio.AioRpcError | None) -> None:
+        self._streams.pop(stream, None)
+        if error is not None and stream == self._state.current:
+            _log.info("stream ended", call_id=self._facts.call_id, status=error.code().name)
+        self._handle(state.StreamEnded(stream, fatal(error), full(error)))
+
+    def _ready(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
+        stale = self._known.get(stream) != self._user.journal_length()
+        self._handle(state.ReadyCame(stream, stale))
+        if self._state.current == stream:
+            self._user.linked(on.LinkReady(response.ready.wanted_offset))
+
+    def _go_away(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
+        deadline = response.go_away.deadline
+        self._handle(state.GoAwayCame(stream, deadline.seconds + deadline.nanos / 1e9))
+
+    def _bye(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
+        reason = response.bye.reason
+        current = stream == self._state.current
+        superseded = reason == session_pb2.BYE_REASON_SUPERSEDED
+        self._handle(state.ByeCame(stream, superseded))
+        if current and not superseded:
+            self._user.linked(on.ByeSaid())
+
+    def _pass_on(self, stream: int, kind: str, response: session_pb2.RunResponse) -> None:
+        if stream != self._state.current:
+            return
+        if kind == "ack":
+            self._handle(state.AudioReceived(response.ack.received_offset))
+        event = convert.event_from(kind, response)
+        if event is not None:
+            self._user.linked(event)
+
+    def _break(self, stream: int, problem: str) -> None:
+        """Treat a stream as broken that is against the contract, and open another."""
+        _log.warning("stream broken off", call_id=self._facts.call_id, problem=problem)
+        self._drop(stream)
+        self._handle(state.StreamEnded(stream))
+
+    # What the state machine wants.
+
+    def _handle(self, event: state.Event) -> None:
+        for command in self._state.handle(event, self._clock()):
+            match command:
+                case state.Dial():
+                    self._dial(command)
+                case state.Drop(stream):
+                    self._drop(stream)
+                case state.HalfClose(stream):
+                    self._half_close(stream)
+                case state.Lose():
+                    self._user.linked(on.LinkLost())
+                case state.GiveUp(error):
+                    self._user.linked(on.LinkFailed(error))
+
+    def _dial(self, dial: state.Dial) -> None:
+        standing = self._user.standing()
+        metadata = (
+            ("x-voicemesh-call", self._facts.call_id),
+            ("x-voicemesh-epoch", str(dial.epoch)),
+            ("x-voicemesh-attempt", str(dial.attempt)),
+        )
+        self._known[dial.stream] = len(standing.entries)
+        self._streams[dial.stream] = Stream(
+            dial.stream,
+            # Each epoch and each attempt goes by the other lane than the one before.
+            self._pool.lend(dial.epoch + dial.attempt),
+            metadata,
+            convert.open_request(self._facts, standing, dial.epoch, dial.attempt),
+            self,
+        )
+
+    def _drop(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        self._known.pop(number, None)
+        if stream is not None:
+            stream.cancel()
+
+    def _half_close(self, number: int) -> None:
+        if number in self._streams:
+            self._streams[number].half_close()
+
+
+_TICK, _PAUSE = state.Ticked(), state.Ticked(pause=True)
+
+_HANDLERS: dict[str, Callable[[Link, int, str, session_pb2.RunResponse], None]] = {
+    "ready": Link._ready,
+    "go_away": Link._go_away,
+    "bye": Link._bye,
+}

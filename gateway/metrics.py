@@ -1,0 +1,25 @@
+"""What a gateway counts, besides what every process does."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+TICK_SECONDS = Histogram(
+    "voicemesh_gateway_tick_seconds",
+    "Time that one tick over all calls took",
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03, 0.05),
+)
+TICK_LATE_SECONDS = Histogram(
+    "voicemesh_gateway_tick_late_seconds",
+    "How much later than due a tick began",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.3),
+)
+CALLS_ENDED = Counter("voicemesh_gateway_calls_ended", "Calls that ended", ["reason"])
+SESSIONS_LOST = Counter("voicemesh_gateway_sessions_lost", "Sessions that broke under a call")
+SAMPLES_DROPPED = Counter(
+    "voicemesh_gateway_samples_dropped",
+    "Caller samples forgotten before they were committed",
+)
+SAMPLES_REFUSED = Counter(
+    "voicemesh_gateway_samples_refused", "Bot samples for which a playout buffer had no room"
+)

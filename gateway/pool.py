@@ -1,0 +1,70 @@
+"""Channels to the mesh, shared by all calls of the process.
+
+A proxy that allows N streams per connection silently queues the one after them, so a channel
+carries a limited number. There are two lanes of channels, all connected before they are needed: a
+session that broke is opened again on the other lane, not on the connection that may have caused it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicemesh.api.session.v1 import session_pb2_grpc
+from voicemesh.channel import open_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import grpc.aio
+
+LANES = 2
+STREAMS_PER_CHANNEL = 80
+
+
+@dataclass(slots=True, eq=False)
+class _Shared:
+    channel: grpc.aio.Channel
+    stub: session_pb2_grpc.SessionServiceStub
+    streams: int = 0
+
+
+class ChannelPool:
+    """Lends stubs; never more than STREAMS_PER_CHANNEL of one channel at a time."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._lanes: list[list[_Shared]] = [[] for _ in range(LANES)]
+
+    def warm_up(self) -> None:
+        """Begin to connect one channel of each lane."""
+        for lane in range(LANES):
+            self._spare(lane)
+
+    @contextmanager
+    def lend(self, lane: int) -> Iterator[session_pb2_grpc.SessionServiceStub]:
+        """Lend a stub of a lane (any number; they go round) for one stream."""
+        shared = self._spare(lane % LANES)
+        shared.streams += 1
+        try:
+            yield shared.stub
+        finally:
+            shared.streams -= 1
+
+    async def close(self) -> None:
+        """Close every channel."""
+        for lane in self._lanes:
+            for shared in lane:
+                await shared.channel.close()
+            lane.clear()
+
+    def _spare(self, lane: int) -> _Shared:
+        for shared in self._lanes[lane]:
+            if shared.streams < STREAMS_PER_CHANNEL:
+                return shared
+        channel = open_channel(self._target, own_connection=True)
+        channel.get_state(try_to_connect=True)
+        shared = _Shared(channel, session_pb2_grpc.SessionServiceStub(channel))
+        self._lanes[lane].append(shared)
+        return shared

@@ -1,0 +1,123 @@
+"""CallService: lets gRPC callers in and moves their messages; `legs.grpc` says what they mean."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from gateway.convert import CallFacts
+from gateway.events import CallerLeft
+from gateway.legs.grpc import (
+    BotSide,
+    CallerSide,
+    GrpcLeg,
+    check_start,
+    proto_format,
+    read_format,
+    reply_format,
+)
+from voicemesh import errors
+from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
+from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.service import Gateway
+    from voicemesh.errors import Context
+
+
+class GrpcDoor(call_pb2_grpc.CallServiceServicer):
+    """Serves CallService."""
+
+    names = (call_pb2.DESCRIPTOR.services_by_name["CallService"].full_name,)
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def register(self, server: grpc.aio.Server) -> None:
+        call_pb2_grpc.add_CallServiceServicer_to_server(self, server)
+
+    async def start(self) -> None:
+        """Nothing to do: the process's server listens."""
+
+    async def stop(self) -> None:
+        """Nothing to do: the process's server admits nobody any more."""
+
+    async def Converse(  # type: ignore[override] # a coroutine that reads and writes by itself
+        self, request_iterator: AsyncIterator[call_pb2.ConverseRequest], context: Context
+    ) -> None:
+        try:
+            with self._gateway.live.admit():
+                await self._converse(context)
+        except VoicemeshError as error:
+            await errors.abort(context, error)
+
+    async def _converse(self, context: Context) -> None:
+        leg = self._leg(await self._first(context))
+        reader = asyncio.create_task(_read(context, leg))
+        writer = asyncio.create_task(_write(context, leg))
+        try:
+            ends: list[asyncio.Future[Any]] = [writer, leg.failed]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await (leg.failed if leg.failed.done() else writer)
+        except asyncio.CancelledError:
+            leg.vanish()
+            raise
+        finally:
+            reader.cancel()
+            writer.cancel()
+
+    async def _first(self, context: Context) -> call_pb2.Start:
+        limit = self._gateway.settings.start_seconds
+        read = asyncio.ensure_future(context.read())
+        done, _ = await asyncio.wait({read}, timeout=limit)
+        if not done:
+            read.cancel()
+            raise DeadlineMissed(f"no start came within {limit:g} s", limit=limit)
+        first = read.result()
+        if not isinstance(first, call_pb2.ConverseRequest):
+            raise OutOfOrder("start", "must be the first message; the stream was closed instead")
+        kind = first.WhichOneof("message")
+        if kind is None:
+            raise InvalidInput("message", "is empty", reason="EMPTY_MESSAGE")
+        if kind != "start":
+            raise OutOfOrder("start", f"must be the first message, not {kind}")
+        return first.start
+
+    def _leg(self, start: call_pb2.Start) -> GrpcLeg:
+        check_start(start)
+        gateway, settings = self._gateway, self._gateway.settings
+        fmt = read_format(start.caller_format, "start.caller_format")
+        caller, bot = CallerSide(fmt), None
+        bot = BotSide(reply_format(start, fmt), caller.rate)
+        facts = CallFacts(
+            gateway.bot(start.bot), caller.rate, start.caller, start.callee, dict(start.variables)
+        )
+        started = call_pb2.Started(
+            call_id=facts.call_id,
+            bot_format=proto_format(bot.format),
+            replica=settings.replica,
+            region=settings.region,
+        )
+        leg = GrpcLeg(caller, bot, started, gateway.clock, settings.read_seconds)
+        gateway.begin(facts, leg)
+        return leg
+
+
+async def _read(context: Context, leg: GrpcLeg) -> None:
+    """Move what the caller sends; half-closing hangs up."""
+    while True:
+        message = await context.read()
+        if not isinstance(message, call_pb2.ConverseRequest):
+            await leg.put(CallerLeft())
+            return
+        await leg.put(message)
+
+
+async def _write(context: Context, leg: GrpcLeg) -> None:
+    """Move what the caller hears, until the call is over."""
+    while (message := await leg.next()) is not None:
+        await context.write(message)
