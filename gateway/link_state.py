@@ -265,8 +265,8 @@ class LinkState:
         return [Dial(self._stream, self.epoch, self._attempt)]
 
     def _ready(self, event: ReadyCame, now: float) -> list[Command]:
-        if event.stream != self._opening:
-            return [Drop(event.stream)] if event.stream != self.current else []
+        if not event.stream or event.stream != self._opening:
+            return self._ghost(event.stream)
         self._opening = 0
         if event.stale:
             # Whoever answered would say and do again what the journal has in the meantime.
@@ -277,6 +277,11 @@ class LinkState:
         self._leave_by = self._unanswered_since = None
         self._sent = self._received = 0
         return [Switch(event.stream), *self._leave(old, now)]
+
+    def _ghost(self, stream: int) -> list[Command]:
+        """Let go of a stream that became ready too late, or a second time."""
+        known = stream == self.current or stream in self._leaving
+        return [] if known else [Drop(stream)]
 
     def _leave(self, stream: int, now: float) -> list[Command]:
         if not stream:
@@ -316,11 +321,13 @@ class LinkState:
         return [Lose(), *self._open(now)]
 
     def _bye(self, event: ByeCame, now: float) -> list[Command]:
-        if event.stream in self._leaving or event.stream not in (self.current, self._opening):
+        if not event.stream or event.stream not in (self.current, self._opening):
             return []
         if not event.superseded:
-            self.phase = LinkPhase.CLOSED
-            return self._leave(event.stream, now)
+            said_by = event.stream
+            others = [each for each in (self.current, self._opening) if each not in (0, said_by)]
+            self.phase, self.current, self._opening = LinkPhase.CLOSED, 0, 0
+            return [*self._leave(said_by, now), *(Drop(other) for other in others)]
         if event.stream == self.current and self.phase is LinkPhase.MOVING:
             # By the stream that is being opened, on the same replica.
             return self._broke(None, now)
@@ -344,7 +351,7 @@ class LinkState:
             self._leaving.pop(event.stream, None)
         if isinstance(event, Closed):
             return self._close_all()
-        return [Drop(event.stream)] if isinstance(event, ReadyCame) else []
+        return self._ghost(event.stream) if isinstance(event, ReadyCame) else []
 
     # Moving.
 
