@@ -164,6 +164,15 @@ class CallTool:
     arguments_json: str
 
 
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Note that an engine failed: ``sense`` is stt, llm or tts."""
+
+    sense: str
+    engine: str
+    problem: str
+
+
 Command: TypeAlias = (
     Write
     | SendAudio
@@ -186,4 +195,5 @@ Command: TypeAlias = (
     | FinishSpeaking
     | StopSpeaking
     | CallTool
+    | Blame
 )

@@ -10,6 +10,7 @@ from orchestrator import commands, events
 from orchestrator.conversation import CallFacts
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.session.v1 import session_pb2
+from voicemesh.bots import HANG_UP, TRANSFER
 from voicemesh.errors import InvalidInput, OutOfOrder
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_NAME = 64
+MAX_ADDRESS = 128
+MAX_WORDS = 2000
 MAX_CHUNK_SECONDS = 1
+MAX_CALL_SECONDS = 2 * 86400
+"""Offsets beyond it are a mistake: no call lasts that long."""
 DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -27,11 +32,18 @@ def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
         raise InvalidInput("open.call_id", f"must have 1 to {MAX_NAME} characters", limit=MAX_NAME)
     if opening.epoch < 1:
         raise InvalidInput("open.epoch", "must be at least 1", limit=1)
+    if opening.attempt < 1:
+        raise InvalidInput("open.attempt", "must be at least 1", limit=1)
     rate = opening.format.sample_rate_hertz
     if opening.format.encoding != audio_pb2.ENCODING_LINEAR16 or rate not in (8000, 16000):
         raise InvalidInput(
             "open.format", "must be LINEAR16 at 8000 or 16000 hertz", limit="8000, 16000"
         )
+    for field in ("caller_offset", "buffered_offset", "played_offset"):
+        _check_offset(f"open.{field}", getattr(opening, field), rate)
+    if opening.played_offset > opening.buffered_offset:
+        limit = opening.buffered_offset
+        raise InvalidInput("open.played_offset", "is behind buffered_offset", limit=limit)
     return CallFacts(
         call_id=opening.call_id,
         bot=opening.bot,
@@ -54,11 +66,23 @@ def event(request: session_pb2.RunRequest, rate: int) -> events.Event:
     if kind == "open":
         raise OutOfOrder("open", "may be sent once only")
     message = getattr(request, kind)
-    if message.offset < 0:
-        raise InvalidInput(f"{kind}.offset", "must not be negative", limit=0)
+    for field in _OFFSETS.get(kind, ("offset",)):
+        _check_offset(f"{kind}.{field}", getattr(message, field), rate)
     if kind == "audio":
         return _audio(message, rate)
     return _EVENTS[kind](message)
+
+
+def _check_offset(field: str, offset: int, rate: int) -> None:
+    limit = MAX_CALL_SECONDS * rate
+    if not 0 <= offset <= limit:
+        raise InvalidInput(field, f"is {offset}, must be 0 to {limit}", limit=limit)
+
+
+def _text(field: str, text: str, limit: int) -> str:
+    if not 0 < len(text) <= limit:
+        raise InvalidInput(field, f"must have 1 to {limit} characters", limit=limit)
+    return text
 
 
 def _audio(chunk: audio_pb2.AudioChunk, rate: int) -> events.AudioArrived:
@@ -77,14 +101,16 @@ def _dtmf(message: session_pb2.Dtmf) -> events.DigitPressed:
 
 
 def _command(message: session_pb2.Command) -> events.Commanded:
+    key = _text("command.key", message.key, MAX_NAME)
     match message.WhichOneof("command"):
         case "say":
-            return events.Commanded(message.offset, message.key, "say", message.say)
+            words = _text("command.say", message.say, MAX_WORDS)
+            return events.Commanded(message.offset, key, "say", words)
         case "hang_up":
-            return events.Commanded(message.offset, message.key, "hang_up", "")
+            return events.Commanded(message.offset, key, HANG_UP, "")
         case "transfer_target":
-            target = message.transfer_target
-            return events.Commanded(message.offset, message.key, "transfer", target)
+            target = _text("command.transfer_target", message.transfer_target, MAX_ADDRESS)
+            return events.Commanded(message.offset, key, TRANSFER, target)
         case _:
             raise InvalidInput("command", "is empty: set exactly one field")
 
@@ -96,7 +122,15 @@ _EVENTS: dict[str, Callable[[Any], events.Event]] = {
     "barge_in": lambda m: events.BargedIn(m.offset, m.heard_offset),
     "dtmf": _dtmf,
     "command": _command,
-    "call_ended": lambda m: events.CallerGone(m.offset, m.reason),
+    "call_ended": lambda m: events.CallerGone(
+        m.offset, _text("call_ended.reason", m.reason, MAX_NAME)
+    ),
+}
+_OFFSETS = {
+    "speech_started": ("offset", "start_offset"),
+    "speech_ended": ("offset", "end_offset"),
+    "playout": ("offset", "played_offset", "buffered_offset"),
+    "barge_in": ("offset", "heard_offset"),
 }
 
 

@@ -23,13 +23,24 @@ class Digits:
         self._ledger = ledger
         self._pressed: list[DigitPressed] = []
 
+    @property
+    def first_offset(self) -> int | None:
+        """Offset of the first key that is not in the journal yet."""
+        return self._pressed[0].offset if self._pressed else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing can follow."""
+        last = self._pressed[-1].digit if self._pressed else ""
+        return last == TERMINATOR or len(self._pressed) >= MAX_DIGITS
+
     def pressed(self, event: DigitPressed) -> bool:
-        """Take a key; return whether the input is complete."""
+        """Take a key; return False if it is in the journal already."""
         if event.offset <= self._ledger.memory.digits_offset:
             return False
         self._pressed.append(event)
         self._ledger.set_deadline(DIGITS, PAUSE_SECONDS)
-        return event.digit == TERMINATOR or len(self._pressed) >= MAX_DIGITS
+        return True
 
     def take(self) -> tuple[str, int] | None:
         """Return (digits, offset of the last), and begin anew; None if there are none."""
@@ -39,8 +50,3 @@ class Digits:
             return None
         digits = "".join(event.digit for event in pressed)
         return digits.removesuffix(TERMINATOR) or TERMINATOR, pressed[-1].offset
-
-    @property
-    def first_offset(self) -> int | None:
-        """Offset of the first key that is not in the journal yet."""
-        return self._pressed[0].offset if self._pressed else None

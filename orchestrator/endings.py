@@ -20,7 +20,11 @@ ENDING = "ending"
 
 
 class Endings:
-    """Orders each ending once, when everything said before it has become audio."""
+    """Orders each ending once, when everything said before it has become audio.
+
+    An ending that the brain chose belongs to its reply: who interrupts that, revokes it. One that
+    was decided for the call (a failure, a command, its greatest length) is ordered again.
+    """
 
     def __init__(self, ledger: Ledger, call_id: str, speaking: Speaking) -> None:
         self._ledger = ledger
@@ -28,21 +32,25 @@ class Endings:
         self._speaking = speaking
 
     def want(self, kind: str, argument: str = "") -> None:
-        """Have the call end when all was said; survives a resume."""
-        value = json.dumps({"kind": kind, "argument": argument})
-        noted = journal_pb2.BrainNoted(name=ENDING, value_json=value)
-        self._ledger.write("brain_noted", noted)
+        """Have the call end when all was said; survives a resume. The first wish counts."""
+        if not self.decided:
+            value = json.dumps({"kind": kind, "argument": argument})
+            noted = journal_pb2.BrainNoted(name=ENDING, value_json=value)
+            self._ledger.write("brain_noted", noted)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the call will end, whatever the caller says."""
+        return ENDING in self._ledger.memory.notes
 
     @property
     def wanted(self) -> bool:
         """Whether the call is about to end."""
-        return any(True for _ in self._owed()) or bool(self._ledger.memory.actions)
+        return bool(self._ledger.memory.actions) or any(True for _ in self._owed())
 
     def order_what_is_owed(self) -> None:
         """Order what the journal owes; to be called when nothing is left to be said."""
         for key, kind, argument in list(self._owed()):
-            if key in self._ledger.memory.actions:
-                continue
             action = journal_pb2.ActionOrdered(
                 key=key, kind=kind, argument=argument, after_offset=self._speaking.cursor
             )
@@ -62,11 +70,13 @@ class Endings:
         turn = memory.turn
         if turn and turn.reply is ReplyState.FINISHED:
             for tool in turn.tools:
-                if tool.name in (HANG_UP, TRANSFER):
+                if tool.name in (HANG_UP, TRANSFER) and tool.key not in memory.actions:
                     yield tool.key, tool.name, _target(tool.arguments_json)
-        if ENDING in memory.notes:
+        prefix = f"{self._call_id}-{ENDING}-"
+        if self.decided and not any(key.startswith(prefix) for key in memory.actions):
             ending = json.loads(memory.notes[ENDING])
-            yield f"{self._call_id}-{ENDING}", ending["kind"], ending["argument"]
+            # Gateways do each key once, and drop one whose words were interrupted.
+            yield f"{prefix}{memory.actions_ordered}", ending["kind"], ending["argument"]
 
 
 def _target(arguments_json: str) -> str:

@@ -13,6 +13,16 @@ class AudioArrived:
     offset: int
     data: bytes
 
+    @property
+    def end_offset(self) -> int:
+        """Behind its last sample."""
+        return self.offset + len(self.data) // 2
+
+    def since(self, offset: int) -> AudioArrived:
+        """Return what of it lies at or behind ``offset``; its data may be empty."""
+        known = max(0, offset - self.offset)
+        return AudioArrived(self.offset + known, self.data[2 * known :]) if known else self
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
@@ -99,6 +109,8 @@ class RecognitionFailed:
     utterance: int
     attempt: int
     problem: str
+    lasting: bool = False
+    """Whether trying the same engine again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,8 @@ class ThoughtFailed:
 
     thought: int
     problem: str
+    lasting: bool = False
+    """Whether trying the same engine again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +180,8 @@ class SpeechFailed:
 
     speech: int
     problem: str
+    lasting: bool = False
+    """Whether trying the same engine again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)

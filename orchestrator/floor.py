@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.commands import PlayOn, Show
+from orchestrator.commands import Flush, PlayOn, Show
 from orchestrator.endpointing import has_words, is_backchannel
 from voicemesh.api.journal.v1 import journal_pb2
 
@@ -37,89 +37,123 @@ class Floor:
         self._speaking = speaking
         self._barge_in: BargedIn | None = None
         self._bot_had_much_to_say = False
-        self.played = 0
-        """Bot offset behind the last sample known to be played."""
+        self._played = 0
+        self._playing_since: float | None = None
+        self._rate = 0
+
+    def begin(self, rate: int, played_offset: int) -> None:
+        """Take note of where playout stands; flush what a broken session could not."""
+        self._rate, self._played = rate, played_offset
+        owed = self._ledger.memory.owed_flush
+        if owed:
+            self._ledger.emit(Flush(*owed))
+            self._played = max(self._played, owed[1])
 
     @property
     def quiet(self) -> bool:
         """Whether neither side speaks or is about to."""
-        return not (self._hearing.active or self._bot_has_the_floor())
+        return not (self._hearing.active or self.bot_has_it)
 
-    def caller_began(self, rate: int) -> None:
-        """Take note of what the bot was doing; keep back a reply that was not heard yet."""
-        left = self._speaking.cursor - self.played
-        busy = self._thinking.turn is not None or not self._speaking.idle
-        self._bot_had_much_to_say = busy or left > MUCH_LEFT_SECONDS * rate
-        if busy and not self._speaking.sounding_now:
-            self._speaking.withhold()
+    @property
+    def bot_has_it(self) -> bool:
+        """Whether the bot speaks, or is about to, or something of it is still to be heard."""
+        return (
+            self._barge_in is not None
+            or self._thinking.turn is not None
+            or not self._speaking.idle
+            or self._played < self._speaking.cursor
+        )
+
+    # What happens.
+
+    def caller_began(self) -> None:
+        """Take note of what the bot was doing; begin no sentence while the caller speaks."""
+        self._look_at_what_is_left()
+        self._speaking.hold()
 
     def playout_reported(self, event: PlayoutReported) -> None:
         """Take note of what was played."""
-        self.played = max(self.played, event.played_offset)
+        self._played = max(self._played, event.played_offset)
+        playing = event.played_offset < event.buffered_offset
+        self._playing_since = self._ledger.now if playing else None
 
     def barged_in(self, event: BargedIn) -> None:
         """Judge a barge-in as soon as there are words; playout waits until then."""
-        self.played = max(self.played, event.heard_offset)
+        self._played = max(self._played, event.heard_offset)
+        # One that is in the journal was judged; the flush that it led to was sent again.
         if event.offset <= self._ledger.memory.barge_in_offset:
-            self._speaking.flush(event.heard_offset)
+            return
+        if not self._may_interrupt:
+            self._ledger.emit(PlayOn())
             return
         self._barge_in = event
+        self._look_at_what_is_left()
         self._ledger.set_deadline(BARGE_IN, BARGE_IN_SECONDS)
         self.words_came()
 
     def words_came(self) -> None:
         """Cut the bot off once the words are more than a sign of listening."""
         utterance = self._hearing.utterance
-        if utterance is None or not self._bot_has_the_floor() or not self._may_interrupt:
+        if utterance is None or not self._may_interrupt:
             return
-        if not is_backchannel(utterance.text):
+        if self.bot_has_it and not is_backchannel(utterance.text):
             self.cut_off()
+
+    # What follows.
 
     def cut_off(self) -> None:
         """Have the bot fall silent; of what it said only what was heard counts."""
-        barge_in = self._barge_in
-        self._ledger.clear_deadline(BARGE_IN)
-        self._barge_in = None
-        heard = barge_in.heard_offset if barge_in else self.played
-        offset = barge_in.offset if barge_in else self._ledger.received
+        heard = self._heard()
+        offset = self._barge_in.offset if self._barge_in else self._ledger.received
         turns = self._speaking.unheard(heard)
         self._thinking.stop()
-        if turns or barge_in:
+        if turns or self._barge_in:
             self._speaking.interrupt(turns, heard, offset)
+            self._played = self._speaking.cursor
+        self._barge_in = self._playing_since = None
+        self._ledger.clear_deadline(BARGE_IN)
 
     def starts_turn(self, utterance: Utterance) -> bool:
         """Whether an utterance that is over is an answer, or only a noise or a nod."""
         if not has_words(utterance.text):
             return False
-        if not self._bot_has_the_floor():
+        if not self.bot_has_it:
             return True
         nod = is_backchannel(utterance.text) and self._bot_had_much_to_say
         return self._may_interrupt and not nod
 
-    def note(self, utterance: Utterance, turn: int) -> None:
+    def note(self, utterance: Utterance, turn: int, consumed_offset: int) -> None:
         """Journal an utterance; ``turn`` 0 where it starts none, and the bot goes on."""
-        if turn and self._bot_has_the_floor():
+        if turn and self.bot_has_it:
             self.cut_off()
+        if self._barge_in:
+            # Before the entry: once the gateway has that, it never tells of the barge-in again.
+            self._barge_in = None
+            self._ledger.clear_deadline(BARGE_IN)
+            self._ledger.emit(PlayOn())
         said = journal_pb2.CallerSaid(
             turn=turn,
             text=utterance.text,
             start_offset=utterance.start_offset,
             end_offset=utterance.end_offset,
         )
-        self._ledger.write("caller_said", said, utterance.next_offset)
+        self._ledger.write("caller_said", said, consumed_offset)
         if turn:
             show = Show(False, utterance.text, True, turn, utterance.start_offset)
             self._ledger.emit(show)
-        elif self._barge_in:
-            self._barge_in = None
-            self._ledger.clear_deadline(BARGE_IN)
-            self._ledger.emit(PlayOn())
         self._speaking.release()
 
-    def _bot_has_the_floor(self) -> bool:
-        return (
-            self._barge_in is not None
-            or self._thinking.turn is not None
-            or not self._speaking.idle
-            or self.played < self._speaking.cursor
-        )
+    def _look_at_what_is_left(self) -> None:
+        left = self._speaking.cursor - self._heard()
+        busy = self._thinking.turn is not None or not self._speaking.idle
+        self._bot_had_much_to_say = busy or left > MUCH_LEFT_SECONDS * self._rate
+
+    def _heard(self) -> int:
+        """Return the bot offset up to which the caller heard, as far as can be told."""
+        if self._barge_in:
+            return self._barge_in.heard_offset
+        if self._playing_since is None:
+            return self._played
+        # Reports come every half second; between them playout goes on in real time.
+        since = int((self._ledger.now - self._playing_since) * self._rate)
+        return max(self._played, min(self._played + since, self._speaking.cursor))

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from voicemesh.journal import Sentence
 
 SECONDS_PER_CHARACTER = 0.065
 """Length of a sentence whose audio is not complete yet: what English voices need on average."""
 
 
-def heard_text(sentences: Iterable[Sentence], heard_offset: int) -> str:
-    """Return the words up to ``heard_offset``; a sentence cut in the middle ends at a word.
+class Spoken(NamedTuple):
+    """A sentence and where its audio lies; the end may be an estimate."""
 
-    Sentences whose ``start_offset`` is not known were not heard. One without an ``end_offset``
-    must carry the best estimate of it.
-    """
+    text: str
+    start_offset: int
+    end_offset: int
+
+
+def heard_text(spoken: Iterable[Spoken], heard_offset: int) -> str:
+    """Return the words up to ``heard_offset``; a sentence cut in the middle ends at a word."""
     heard = []
-    for sentence in sentences:
-        start, end = sentence.start_offset, sentence.end_offset
-        if start is None or end is None or heard_offset <= start:
+    for text, start, end in spoken:
+        if heard_offset <= start:
             break
-        heard.append(_part(sentence.text, (heard_offset - start) / max(1, end - start)))
+        heard.append(_part(text, (heard_offset - start) / max(1, end - start)))
     return " ".join(part for part in heard if part)
 
 

@@ -6,19 +6,22 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.commands import Conclude, Hear, Listen, Show, StopListening
+from orchestrator.attempts import Attempts
+from orchestrator.commands import Blame, Conclude, Hear, Listen, Show, StopListening
 from orchestrator.endpointing import PATIENCE, completeness
+from orchestrator.events import AudioArrived, SpeechEnded, SpeechStarted
 from orchestrator.waterfall import Waterfall
 from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.errors import OutOfOrder
 
 if TYPE_CHECKING:
-    from orchestrator.events import AudioArrived, Recognised, SpeechEnded, SpeechStarted
+    from orchestrator.events import Recognised
     from orchestrator.ledger import Ledger
     from voicemesh.bots import Bot, RecognitionChoice
 
 ENDPOINT = "endpoint"
 TRANSCRIPT = "transcript"
+LISTEN_AGAIN = "listen_again"
 
 MAX_UTTERANCE_SECONDS = 28
 """A recogniser takes 30 s; whoever speaks longer is cut into turns."""
@@ -32,21 +35,25 @@ class Phase(enum.Enum):
     QUIET = "quiet"
     SPEAKING = "speaking"
     PAUSED = "paused"
+    CUT = "cut off after 28 s"
 
 
-# (phase, what happens) -> phase. Anything else is against the contract.
+# (phase, what happens) -> phase. Anything else is against the contract. While an utterance that
+# was too long waits for its words, whatever comes is kept for the one after it.
 TRANSITIONS: dict[tuple[Phase, str], Phase] = {
     (Phase.QUIET, "started"): Phase.SPEAKING,
-    # Audio without a start: the rest of an utterance that was too long, or cut by a resume.
+    # Audio without a start: the rest of an utterance that was too long.
     (Phase.QUIET, "audio"): Phase.SPEAKING,
     # The end of an utterance that is in the journal already.
     (Phase.QUIET, "ended"): Phase.QUIET,
     (Phase.SPEAKING, "audio"): Phase.SPEAKING,
     (Phase.SPEAKING, "ended"): Phase.PAUSED,
-    (Phase.SPEAKING, "over"): Phase.QUIET,
+    (Phase.SPEAKING, "cut"): Phase.CUT,
     (Phase.PAUSED, "started"): Phase.SPEAKING,
     (Phase.PAUSED, "over"): Phase.QUIET,
+    (Phase.CUT, "over"): Phase.QUIET,
 }
+AWAITING_WORDS = frozenset({Phase.PAUSED, Phase.CUT})
 
 
 @dataclass(slots=True)
@@ -57,15 +64,16 @@ class Utterance:
     first_offset: int
     """Nothing from here on may be acknowledged as committed yet."""
     start_offset: int
+    attempts: Attempts[RecognitionChoice]
     end_offset: int = 0
     next_offset: int = 0
     """Behind everything that belongs to it, its last event included."""
-    chunks: list[tuple[int, bytes]] = field(default_factory=list)
-    samples: int = 0
+    chunks: list[AudioArrived] = field(default_factory=list)
     text: str = ""
-    text_offset: int = 0
-    """Behind the audio that the text takes into account."""
-    attempt: int = 0
+    listening: bool = False
+    """Whether a recogniser has it."""
+    gave_up: bool = False
+    """Whether no recogniser is left."""
     final: bool = False
     """Whether the text is final for everything heard."""
     endpointed: bool = False
@@ -75,15 +83,12 @@ class Utterance:
 
     @property
     def audio_offset(self) -> int:
-        """Behind the last audio that arrived."""
-        if not self.chunks:
-            return 0
-        offset, data = self.chunks[-1]
-        return offset + len(data) // 2
+        """Behind the last audio that arrived; 0 if none has."""
+        return self.chunks[-1].end_offset if self.chunks else 0
 
 
 class Hearing:
-    """Follows utterances and has them recognised; ``over`` holds one that is complete."""
+    """Follows utterances and has them recognised; ``take_over`` gives one that is complete."""
 
     def __init__(self, ledger: Ledger, bot: Bot, rate: int) -> None:
         self._ledger = ledger
@@ -93,63 +98,80 @@ class Hearing:
         self.phase = Phase.QUIET
         self.utterance: Utterance | None = None
         self._count = 0
-        self._carried: list[tuple[int, bytes]] = []
+        self._kept: list[AudioArrived | SpeechStarted | SpeechEnded] = []
 
     @property
     def active(self) -> bool:
         """Whether an utterance is under way."""
         return self.utterance is not None
 
-    def safe_offset(self, offset: int) -> int:
-        """Return how far the caller is reflected when all before ``offset`` was dealt with."""
-        return min(offset, self.utterance.first_offset) if self.utterance else offset
+    @property
+    def first_offset(self) -> int | None:
+        """Offset of the first audio that is not in the journal yet."""
+        return self.utterance.first_offset if self.utterance else None
+
+    # What the caller does.
 
     def speech_started(self, event: SpeechStarted) -> None:
         """Begin an utterance, or go on with the one that had paused."""
+        if self._keep(event):
+            return
         self._move("started")
         self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT)
         utterance = self.utterance or self._begin(event.start_offset)
         utterance.next_offset = event.offset + 1
         utterance.final = utterance.endpointed = False
+        utterance.waterfall = None
 
     def audio_arrived(self, event: AudioArrived) -> None:
         """Keep audio and pass it on."""
+        if self._keep(event):
+            return
         self._move("audio")
         utterance = self.utterance or self._begin(event.offset)
-        utterance.first_offset = min(utterance.first_offset, event.offset)
-        utterance.chunks.append((event.offset, event.data))
-        utterance.samples += len(event.data) // 2
-        utterance.final = False
-        self._ledger.emit(Hear(event.offset, event.data))
-        if utterance.samples >= MAX_UTTERANCE_SECONDS * self._rate:
+        if utterance.chunks:
+            event = event.since(utterance.audio_offset)
+        if not event.data:
+            return
+        start = utterance.chunks[0].offset if utterance.chunks else event.offset
+        if event.end_offset - start > MAX_UTTERANCE_SECONDS * self._rate:
             self._cut(utterance)
+            self._keep(event)
+            return
+        utterance.first_offset = min(utterance.first_offset, event.offset)
+        utterance.chunks.append(event)
+        utterance.next_offset = max(utterance.next_offset, event.end_offset)
+        utterance.final = False
+        if utterance.listening:
+            self._ledger.emit(Hear(event.offset, event.data))
 
     def speech_ended(self, event: SpeechEnded) -> None:
         """Ask for the words, and wait whether the caller goes on."""
+        if self._keep(event):
+            return
         self._move("ended")
         utterance = self.utterance
         if utterance is None:
             return
-        utterance.end_offset, utterance.next_offset = event.end_offset, event.offset + 1
-        self._pause(utterance)
-        self._set_endpoint(utterance, (event.offset - event.end_offset) / self._rate)
-
-    def _pause(self, utterance: Utterance) -> None:
-        self.phase = Phase.PAUSED
+        utterance.end_offset = max(event.end_offset, utterance.start_offset + 1)
+        utterance.next_offset = max(utterance.next_offset, event.offset + 1)
         utterance.waterfall = Waterfall(self._ledger.now, utterance.end_offset)
-        self._ledger.emit(Conclude())
-        self._ledger.set_deadline(TRANSCRIPT, self.choice(utterance).deadline_seconds)
+        self._ask_for_words(utterance)
+        if not utterance.gave_up:
+            self._set_endpoint(utterance, (event.offset - event.end_offset) / self._rate)
+
+    # What recognisers say.
 
     def recognised(self, event: Recognised) -> None:
         """Take words in."""
         utterance = self._current(event.utterance, event.attempt)
-        # A final that was asked for before the caller went on is only a partial by now.
         if utterance is None:
             return
-        utterance.text, utterance.text_offset = event.text, event.end_offset
-        self._show(utterance, final=False)
-        if self.phase is not Phase.PAUSED:
+        utterance.text = event.text
+        self._show(utterance)
+        if self.phase not in AWAITING_WORDS:
             return
+        # A final that was asked for before the caller went on is only a partial by now.
         if event.final and event.end_offset >= utterance.audio_offset:
             utterance.final = True
             utterance.engine_seconds = event.engine_seconds
@@ -159,32 +181,44 @@ class Hearing:
             waited = self._ledger.now - utterance.waterfall.reported
             self._set_endpoint(utterance, heard_silence / self._rate + waited)
 
-    def failed(self, number: int, attempt: int) -> bool:
-        """Try the next recogniser; return False when none is left, and the words so far count."""
+    def failed(self, number: int, attempt: int, problem: str, *, lasting: bool = False) -> None:
+        """Give the whole utterance to the next recogniser; without one the words so far count."""
         utterance = self._current(number, attempt)
         if utterance is None:
-            return True
-        utterance.attempt += 1
-        if utterance.attempt > len(self._choices):
-            utterance.final = utterance.endpointed = True
-            self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT)
-            return False
-        self._listen(utterance)
-        for offset, data in utterance.chunks:
-            self._ledger.emit(Hear(offset, data))
-        if self.phase is Phase.PAUSED:
-            self._ledger.emit(Conclude())
-            self._ledger.set_deadline(TRANSCRIPT, self.choice(utterance).deadline_seconds)
-        return True
+            return
+        self._ledger.emit(Blame("stt", utterance.attempts.choice.name, problem))
+        self._ledger.clear_deadline(TRANSCRIPT)
+        utterance.listening = False
+        pause = utterance.attempts.failed(self._ledger.now, lasting=lasting)
+        if pause is None:
+            utterance.gave_up = True
+            self._ledger.emit(StopListening())
+            self._end_without_words(utterance)
+        elif pause:
+            self._ledger.emit(StopListening())
+            self._ledger.set_deadline(LISTEN_AGAIN, pause)
+        else:
+            self.listen_again()
 
     def transcript_missed(self) -> None:
         """Give up on the recogniser: its final words did not come in time."""
         if self.utterance:
-            self.failed(self.utterance.number, self.utterance.attempt)
+            attempts = self.utterance.attempts
+            problem = f"no final words within {attempts.choice.deadline_seconds:g} s"
+            self.failed(self.utterance.number, attempts.count, problem)
 
-    def gave_up(self, utterance: Utterance) -> bool:
-        """Whether no recogniser was left for the utterance."""
-        return utterance.attempt > len(self._choices)
+    def listen_again(self) -> None:
+        """Give a recogniser everything that was heard."""
+        utterance = self.utterance
+        if utterance is None:
+            return
+        self._listen(utterance)
+        for chunk in utterance.chunks:
+            self._ledger.emit(Hear(chunk.offset, chunk.data))
+        if self.phase in AWAITING_WORDS:
+            self._ask_for_words(utterance)
+
+    # When it is over.
 
     def endpoint_due(self) -> None:
         """End the utterance: the silence was long enough."""
@@ -197,41 +231,63 @@ class Hearing:
         if utterance is None or not (utterance.final and utterance.endpointed):
             return None
         if utterance.waterfall:
-            engine = self.choice(utterance).name
+            engine = utterance.attempts.choice.name
             utterance.waterfall.close(
                 turn_pb2.STAGE_TRANSCRIPT, self._ledger.now, utterance.engine_seconds, engine
             )
+        self._move("over")
         self.drop()
         return utterance
 
     def drop(self) -> None:
         """Forget the utterance."""
-        if self.phase is not Phase.QUIET:
-            self._move("over")
         self.utterance = None
-        self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT)
+        self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT, LISTEN_AGAIN)
         self._ledger.emit(StopListening())
 
-    def choice(self, utterance: Utterance) -> RecognitionChoice:
-        """Return the engine that the utterance is with."""
-        return self._choices[utterance.attempt % len(self._choices)]
+    def go_on(self) -> None:
+        """Take up what came while an utterance that was too long waited for its words."""
+        kept, self._kept = self._kept, []
+        for event in kept:
+            match event:
+                case SpeechStarted():
+                    self.speech_started(event)
+                case AudioArrived():
+                    self.audio_arrived(event)
+                case SpeechEnded():
+                    self.speech_ended(event)
+
+    def _keep(self, event: AudioArrived | SpeechStarted | SpeechEnded) -> bool:
+        if self.phase is not Phase.CUT:
+            return False
+        self._kept.append(event)
+        return True
 
     def _begin(self, start_offset: int) -> Utterance:
         self._count += 1
         margin = int(PRE_ROLL_SECONDS * self._rate)
         first = max(self._ledger.memory.consumed_offset, start_offset - margin)
-        if self._carried:
-            first = min(first, self._carried[0][0])
-        self.utterance = Utterance(self._count, first, start_offset)
+        self.utterance = Utterance(self._count, first, start_offset, Attempts(self._choices))
         self._listen(self.utterance)
-        carried, self._carried = self._carried, []
-        for chunk in carried:
-            self.utterance.chunks.append(chunk)
-            self._ledger.emit(Hear(*chunk))
         return self.utterance
 
     def _listen(self, utterance: Utterance) -> None:
-        self._ledger.emit(Listen(utterance.number, utterance.attempt, self.choice(utterance)))
+        utterance.listening = True
+        attempts = utterance.attempts
+        self._ledger.emit(Listen(utterance.number, attempts.count, attempts.choice))
+
+    def _ask_for_words(self, utterance: Utterance) -> None:
+        utterance.attempts.hurry(self._ledger.now)
+        if utterance.gave_up:
+            self._end_without_words(utterance)
+        elif utterance.listening:
+            self._ledger.emit(Conclude())
+            self._ledger.set_deadline(TRANSCRIPT, utterance.attempts.choice.deadline_seconds)
+
+    def _end_without_words(self, utterance: Utterance) -> None:
+        # Whoever is still speaking is let finish first.
+        if self.phase in AWAITING_WORDS:
+            utterance.final = utterance.endpointed = True
 
     def _set_endpoint(self, utterance: Utterance, silence_so_far: float) -> None:
         wanted = self._patience.silence(completeness(utterance.text))
@@ -245,22 +301,22 @@ class Hearing:
 
     def _current(self, number: int, attempt: int) -> Utterance | None:
         utterance = self.utterance
-        if utterance and (utterance.number, utterance.attempt) == (number, attempt):
-            return utterance
-        return None
+        if utterance is None or not utterance.listening:
+            return None
+        known = (utterance.number, utterance.attempts.count)
+        return utterance if known == (number, attempt) else None
 
     def _cut(self, utterance: Utterance) -> None:
-        """End an utterance that is too long; what its words do not cover begins the next."""
-        uncovered = [chunk for chunk in utterance.chunks if chunk[0] >= utterance.text_offset]
-        utterance.chunks = [chunk for chunk in utterance.chunks if chunk not in uncovered]
+        """End an utterance that is too long here; what follows begins the next one."""
+        self._move("cut")
         utterance.end_offset = utterance.next_offset = utterance.audio_offset
-        utterance.final = utterance.endpointed = True
-        self._carried = uncovered
+        utterance.endpointed = True
+        self._ask_for_words(utterance)
 
-    def _show(self, utterance: Utterance, *, final: bool) -> None:
+    def _show(self, utterance: Utterance) -> None:
         turn = self._ledger.memory.turn
         number = turn.number + 1 if turn else 1
-        self._ledger.emit(Show(False, utterance.text, final, number, utterance.start_offset))
+        self._ledger.emit(Show(False, utterance.text, False, number, utterance.start_offset))
 
     def _move(self, happening: str) -> None:
         try:

@@ -25,9 +25,17 @@ class Ledger:
         self._out: list[Command] = []
         self._deadlines: dict[str, float] = {}
         self.now = 0.0
-        self.received = memory.consumed_offset
+        self._received = self._committed = memory.consumed_offset
+        self._acked = (self._received, self._committed)
+
+    @property
+    def received(self) -> int:
         """Everything of the caller before this offset has arrived."""
-        self._acked = (self.received, memory.consumed_offset)
+        return self._received
+
+    def receive(self, offset: int) -> None:
+        """Take note that everything of the caller before ``offset`` has arrived."""
+        self._received = max(self._received, offset)
 
     def emit(self, command: Command) -> None:
         """Have something done, after what was emitted before."""
@@ -52,14 +60,19 @@ class Ledger:
         getattr(entry, kind).CopyFrom(event)
         remember(self.memory, entry)
         self.emit(Write(entry))
+        self.commit(entry.consumed_offset)
 
-    def acknowledge(self, step: int) -> None:
-        """Acknowledge if ``step`` samples more were received, or anything more was committed."""
-        received, committed = self._acked
-        committed_now = min(self.memory.consumed_offset, self.received)
-        if self.received - received >= step or committed_now > committed:
-            self._acked = (self.received, committed_now)
-            self.emit(Ack(*self._acked))
+    def commit(self, offset: int) -> None:
+        """Let the gateway forget what is before ``offset``: entries written before reflect it."""
+        self._committed = max(self._committed, offset)
+
+    def acknowledge(self) -> None:
+        """Acknowledge what was received or committed since the last time."""
+        # At once, not in steps: the gateway takes audio that stays un-received for a dead peer.
+        acked = (self._received, min(self._committed, self._received))
+        if acked != self._acked:
+            self._acked = acked
+            self.emit(Ack(*acked))
 
     def set_deadline(self, name: str, seconds: float) -> None:
         """Have ``name`` fall due in ``seconds``; an earlier setting is replaced."""
@@ -83,11 +96,10 @@ class Ledger:
         """When the next deadline falls due, or None."""
         return min(self._deadlines.values(), default=None)
 
-    def due(self) -> list[str]:
-        """Return the names that have fallen due, earliest first, and forget them."""
-        names = sorted(
-            (name for name, at in self._deadlines.items() if at <= self.now),
-            key=self._deadlines.__getitem__,
-        )
-        self.clear_deadline(*names)
-        return names
+    def take_due(self) -> str | None:
+        """Return the earliest name that has fallen due, and forget it; None if none has."""
+        name = min(self._deadlines, key=self._deadlines.__getitem__, default=None)
+        if name is None or self._deadlines[name] > self.now:
+            return None
+        del self._deadlines[name]
+        return name

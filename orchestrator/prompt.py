@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ MAX_MESSAGES = 200
 def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
     """Return what the brain is asked now."""
     messages = [message for turn in memory.turns for message in _turn(turn)]
-    joined = _join_callers(messages)[-MAX_MESSAGES:]
+    joined = _newest(_join_callers(messages))
     system = language_pb2.Message(
         role=language_pb2.ROLE_SYSTEM, text=_instructions(bot, memory.started_seconds)
     )
@@ -60,7 +61,8 @@ def _turn(turn: Turn) -> Iterator[language_pb2.Message]:
         elif part.answered:
             yield from _tool(part, " ".join(said))
             said = []
-    if said:
+    # Of a reply that broke off the brain is asked again; it repeats what it had said of it.
+    if said and turn.reply is not ReplyState.OPEN:
         yield language_pb2.Message(role=language_pb2.ROLE_BOT, text=" ".join(said))
 
 
@@ -76,12 +78,16 @@ def _tool(tool: ToolUse, said: str) -> Iterator[language_pb2.Message]:
     yield language_pb2.Message(
         role=language_pb2.ROLE_TOOL,
         tool_call_id=tool.key,
-        text=tool.result_json if not tool.error else f'{{"error": "{_plain(tool.error)}"}}',
+        text=tool.result_json if not tool.error else json.dumps({"error": tool.error}),
     )
 
 
-def _plain(text: str) -> str:
-    return text.replace("\\", " ").replace('"', "'")
+def _newest(messages: list[language_pb2.Message]) -> list[language_pb2.Message]:
+    """Return the newest messages; a tool's result never stands without its call."""
+    newest = messages[-MAX_MESSAGES:]
+    while newest and newest[0].role == language_pb2.ROLE_TOOL:
+        newest.pop(0)
+    return newest
 
 
 def _join_callers(messages: list[language_pb2.Message]) -> list[language_pb2.Message]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeAlias
 
+import grpc
 import grpc.aio
 
 from orchestrator import commands, events
 from orchestrator.outlet import Outlet
+from voicemesh import telemetry
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.speech.v1 import (
     recognition_pb2 as recognition,
@@ -16,18 +19,37 @@ from voicemesh.api.speech.v1 import (
     synthesis_pb2 as synthesis,
     synthesis_pb2_grpc,
 )
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import VoicemeshError, error_info
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from orchestrator.brains import Brain
     from voicemesh.bots import Bot
 
 Deliver: TypeAlias = "Callable[[events.Event], Awaitable[None]]"
+Source: TypeAlias = "AsyncGenerator[events.Event, None]"
+Failure: TypeAlias = "Callable[[str, bool], events.Event]"
+"""Makes an event of a problem and whether it lasts."""
 
-OUTLET_LIMIT = 512
+LASTING = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+"""Asking the same engine the same thing again would give the same."""
+LASTING_REASONS = frozenset({"NO_WORDS", "NO_AUDIO"})
+
+OUTLET_LIMIT = 2048
 """Messages waiting for an adapter; more, and it counts as gone."""
+
+
+_log = telemetry.get_logger("senses")
 
 
 class _Stream:
@@ -36,13 +58,9 @@ class _Stream:
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
-    def run(
-        self,
-        source: AsyncIterator[events.Event],
-        deliver: Deliver,
-        failure: Callable[[str], events.Event],
-    ) -> None:
-        """Deliver what the source gives; deliver ``failure`` if it breaks."""
+    def run(self, source: Source, deliver: Deliver, failure: Failure) -> None:
+        """Deliver what the source gives; deliver ``failure`` when it breaks or ends."""
+        self.stop()
         self._task = asyncio.create_task(_pump(source, deliver, failure))
 
     def stop(self) -> None:
@@ -52,18 +70,23 @@ class _Stream:
             self._task = None
 
 
-async def _pump(
-    source: AsyncIterator[events.Event],
-    deliver: Deliver,
-    failure: Callable[[str], events.Event],
-) -> None:
+async def _pump(source: Source, deliver: Deliver, failure: Failure) -> None:
     try:
-        async for event in source:
-            await deliver(event)
+        async with aclosing(source):
+            async for event in source:
+                await deliver(event)
     except grpc.aio.AioRpcError as error:
-        await deliver(failure(f"{error.code().name}: {error.details()}"))
+        reason, _ = error_info(error)
+        lasting = error.code() in LASTING or reason in LASTING_REASONS
+        await deliver(failure(f"{error.code().name}: {error.details()}", lasting))
     except VoicemeshError as error:
-        await deliver(failure(str(error)))
+        await deliver(failure(str(error), error.status in LASTING))
+    except Exception as error:
+        # A defect of ours must not leave the caller waiting for an answer that never comes.
+        _log.exception("a stream to an engine broke")
+        await deliver(failure(f"{type(error).__name__}: {error}", True))
+    else:
+        await deliver(failure("the stream ended early", False))
 
 
 class Ear(_Stream):
@@ -82,7 +105,6 @@ class Ear(_Stream):
 
     def listen(self, command: commands.Listen, deliver: Deliver) -> None:
         """Open a stream for an utterance; the one before it is let go."""
-        self.stop()
         self._outlet = Outlet(OUTLET_LIMIT)
         self._config.engine = command.choice.name
         self._outlet.put(recognition.RecognizeRequest(config=self._config))
@@ -90,7 +112,7 @@ class Ear(_Stream):
         self.run(
             self._answers(self._outlet, utterance, attempt),
             deliver,
-            lambda problem: events.RecognitionFailed(utterance, attempt, problem),
+            lambda *why: events.RecognitionFailed(utterance, attempt, *why),
         )
 
     def hear(self, command: commands.Hear) -> None:
@@ -104,7 +126,7 @@ class Ear(_Stream):
 
     async def _answers(
         self, outlet: Outlet[recognition.RecognizeRequest], utterance: int, attempt: int
-    ) -> AsyncIterator[events.Event]:
+    ) -> Source:
         call = self._stub.Recognize(outlet, metadata=self._metadata)
         try:
             async for response in call:
@@ -118,7 +140,6 @@ class Ear(_Stream):
                         heard.end_offset,
                         heard.engine_duration.ToTimedelta().total_seconds(),
                     )
-            yield events.RecognitionFailed(utterance, attempt, "the stream ended early")
         finally:
             call.cancel()
 
@@ -139,7 +160,7 @@ class Voice(_Stream):
         self._outlet: Outlet[synthesis.SynthesizeRequest] = Outlet(OUTLET_LIMIT)
 
     def speak(self, command: commands.Speak, deliver: Deliver) -> None:
-        """Open a stream for a reply; one before it goes on until its sentences are done."""
+        """Open a stream for a reply; the one before it, whose sentences are done, is let go."""
         self._outlet = Outlet(OUTLET_LIMIT)
         self._config.engine = command.choice.name
         self._config.voice = command.choice.voice or self._voice
@@ -148,7 +169,7 @@ class Voice(_Stream):
         self.run(
             self._answers(self._outlet, speech),
             deliver,
-            lambda problem: events.SpeechFailed(speech, problem),
+            lambda *why: events.SpeechFailed(speech, *why),
         )
 
     def say(self, command: commands.Say) -> None:
@@ -160,16 +181,13 @@ class Voice(_Stream):
         """No sentence follows."""
         self._outlet.close()
 
-    async def _answers(
-        self, outlet: Outlet[synthesis.SynthesizeRequest], speech: int
-    ) -> AsyncIterator[events.Event]:
+    async def _answers(self, outlet: Outlet[synthesis.SynthesizeRequest], speech: int) -> Source:
         call = self._stub.Synthesize(outlet, metadata=self._metadata)
         try:
             async for response in call:
                 event = _sound(speech, response)
                 if event:
                     yield event
-            yield events.SpeechFailed(speech, "the stream ended early")
         finally:
             call.cancel()
 
@@ -197,12 +215,11 @@ class Mind(_Stream):
 
     def think(self, command: commands.Think, deliver: Deliver) -> None:
         """Ask the brain; the thought before is let go."""
-        self.stop()
         thought = command.thought
         self.run(
             self._brain.think(thought, command.prompt, self._bot, command.choice),
             deliver,
-            lambda problem: events.ThoughtFailed(thought, problem),
+            lambda *why: events.ThoughtFailed(thought, *why),
         )
 
 

@@ -9,6 +9,7 @@ MAX_CHARACTERS = 400
 
 # An ending, closing quotes or brackets, then a space: "3.5" and "p.m.," are not cut.
 _END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n")
+_SPEAKABLE = re.compile(r"\w")
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|no|vs|e\.g|i\.e|approx|a\.m|p\.m)\.$", re.I)
 
 
@@ -21,18 +22,19 @@ class SentenceCutter:
     def feed(self, text: str) -> list[str]:
         """Add words; return the sentences that are complete now."""
         self._rest += text
-        return list(self._cut())
+        return self._cut()
 
     def finish(self) -> list[str]:
         """Return what is left as a last sentence, if anything is."""
         rest, self._rest = self._rest.strip(), ""
-        return [rest] if rest else []
+        return [rest] if _SPEAKABLE.search(rest) else []
 
     def _cut(self) -> list[str]:
         pieces = []
         while (end := self._next_end()) is not None:
             piece, self._rest = self._rest[:end].strip(), self._rest[end:]
-            if piece:
+            # A voice makes no sound of "..." or "*", and silence counts as its failure.
+            if _SPEAKABLE.search(piece):
                 pieces.append(piece)
         return pieces
 
@@ -51,5 +53,5 @@ def _abbreviated(text: str, match: re.Match[str]) -> bool:
         return False
     # "at 3 p.m. The doctor …" ends a sentence, "at 3 p.m. on Friday" does not.
     following = text[match.end() :].lstrip()
-    ends_with_time = text[: match.end()].lower().endswith((".m.",))
+    ends_with_time = text[: match.end()].lower().endswith(".m.")
     return not (ends_with_time and following[:1].isupper())

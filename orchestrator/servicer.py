@@ -13,7 +13,7 @@ from orchestrator.senses import Ear, Mind, Voice
 from orchestrator.session import Senses, Session
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2, session_pb2_grpc
-from voicemesh.errors import DeadlineMissed, OutOfOrder, VoicemeshError, abort
+from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError, abort
 from voicemesh.journal import fold
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             return
         log = _log.bind(call_id=facts.call_id, epoch=opening.epoch)
         log.info("session opened", bot=facts.bot, entries=len(opening.journal))
+        if self._live.draining:
+            # Admitted before the drain began, but too late to be asked with the others.
+            await session.ask_to_leave(self._settings.drain_seconds)
         try:
             await session.run(requests, context)
         finally:
@@ -114,6 +117,9 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     def _session(self, opening: session_pb2.Open, facts: CallFacts) -> Session:
         bot = self._bot(facts.bot)
         memory = fold(opening.journal)
+        if memory.started and memory.started.sample_rate_hertz != facts.rate:
+            limit = memory.started.sample_rate_hertz
+            raise InvalidInput("open.format", f"the journal counts at {limit} hertz", limit=limit)
         loop = asyncio.get_running_loop()
         conversation = Conversation(bot, facts, memory, time.time() - loop.time())
         senses = Senses(

@@ -14,6 +14,8 @@ from voicemesh.api.session.v1 import session_pb2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from structlog.stdlib import BoundLogger
+
     from orchestrator.conversation import CallFacts, Conversation
     from orchestrator.senses import Ear, Mind, Voice
     from orchestrator.tools import Tools
@@ -65,8 +67,7 @@ class Session:
         self._bot = bot
         self._senses = senses
         self._ready = ready
-        self._rate = facts.rate
-        self._log = _log.bind(call_id=facts.call_id)
+        self._facts = facts
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(INBOX_LIMIT)
         self._tool_tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -100,7 +101,7 @@ class Session:
     async def _read(self, requests: AsyncIterator[session_pb2.RunRequest]) -> None:
         try:
             async for request in requests:
-                await self._inbox.put(convert.event(request, self._rate))
+                await self._inbox.put(convert.event(request, self._facts.rate))
             await self._inbox.put(Signal.LEFT)
         except Exception as error:
             # Raised again by the session's own task.
@@ -114,17 +115,18 @@ class Session:
         return todo
 
     def _handle_one(self, item: Item) -> list[commands.Command]:
+        if self._bye == session_pb2.BYE_REASON_SUPERSEDED:
+            # Another session conducts the call; this one must not act any more.
+            return []
         match item:
             case Exception():
                 raise item
             case Signal.LEFT:
                 self._bye = self._bye or session_pb2.BYE_REASON_HANDED_OVER
                 return []
-            case Signal.ALARM | Signal.SUPERSEDED:
+            case Signal():
                 return self._conversation.handle_timer(_now())
             case _:
-                if isinstance(item, events.RecognitionFailed | events.ThoughtFailed):
-                    self._log.warning("an engine failed", problem=item.problem)
                 return self._conversation.handle(item, _now())
 
     async def _carry_out(self, todo: list[commands.Command], context: Context) -> None:
@@ -154,19 +156,41 @@ class Session:
             commands.FinishSpeaking: lambda _: voice.finish(),
             commands.StopSpeaking: lambda _: voice.stop(),
             commands.CallTool: self._call_tool,
+            commands.Blame: self._blame,
             commands.Leave: self._leave,
         }
 
     def _leave(self, _: commands.Leave) -> None:
-        self._bye = session_pb2.BYE_REASON_CALL_ENDED
+        self._bye = self._bye or session_pb2.BYE_REASON_CALL_ENDED
+
+    def _blame(self, command: commands.Blame) -> None:
+        telemetry.ENGINE_FAILURES.labels(command.sense, command.engine).inc()
+        self._turn_log().warning(
+            "an engine failed",
+            sense=command.sense,
+            engine=command.engine,
+            problem=command.problem,
+        )
+
+    def _turn_log(self) -> BoundLogger:
+        turn = self._conversation.memory.turn
+        return _log.bind(call_id=self._facts.call_id, turn=turn.number if turn else 0)
 
     def _call_tool(self, command: commands.CallTool) -> None:
-        async def call() -> None:
-            await self._inbox.put(await self._senses.tools.call(self._bot, command))
-
-        task = asyncio.create_task(call())
+        task = asyncio.create_task(self._run_tool(command, self._turn_log()))
         self._tool_tasks.add(task)
         task.add_done_callback(self._tool_tasks.discard)
+
+    async def _run_tool(self, command: commands.CallTool, log: BoundLogger) -> None:
+        try:
+            returned = await self._senses.tools.call(self._bot, command)
+        except Exception as error:
+            # A defect of ours must not leave the caller waiting for an answer that never comes.
+            log.exception("a tool broke", tool=command.name, key=command.key)
+            returned = events.ToolReturned(command.key, "", type(error).__name__)
+        if returned.error:
+            log.warning("a tool failed", tool=command.name, problem=returned.error)
+        await self._inbox.put(returned)
 
     def _set_alarm(self) -> None:
         if self._alarm:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from orchestrator.attempts import Attempts
 from orchestrator.commands import (
+    Blame,
     FinishSpeaking,
     Flush,
     Say,
@@ -14,21 +16,31 @@ from orchestrator.commands import (
     Speak,
     StopSpeaking,
 )
-from orchestrator.heard import SECONDS_PER_CHARACTER, heard_text
+from orchestrator.heard import SECONDS_PER_CHARACTER, Spoken, heard_text
 from voicemesh.api.journal.v1 import journal_pb2
-from voicemesh.journal import ReplyState, Sentence
+from voicemesh.journal import ReplyState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.events import SentenceSounded, SentenceSounding, SoundArrived
     from orchestrator.ledger import Ledger
     from voicemesh.bots import Bot, SynthesisChoice
-    from voicemesh.journal import Turn
+    from voicemesh.journal import Sentence, Turn
 
 SOUND = "sound"
+SPEAK_AGAIN = "speak_again"
+
+MAX_GIVEN = 32
+"""Sentences given to a voice ahead of their sound; it refuses 64."""
 
 
 class Speaking:
-    """Has sentences spoken, in order, each exactly once at the caller."""
+    """Has sentences spoken, in order, each exactly once at the caller.
+
+    The sentence that is due begins at the memory's ``bot_offset``. Whatever of its audio lies
+    before ``cursor`` was sent already, by this voice or by one before it.
+    """
 
     def __init__(self, ledger: Ledger, bot: Bot, rate: int, held_offset: int) -> None:
         """``held_offset``: behind the last bot sample that the gateway holds already."""
@@ -40,12 +52,12 @@ class Speaking:
         """How many of the queue the open voice was given."""
         self._speech = 0
         self._open = False
-        self._attempt = 0
+        self._held = False
+        self._attempts = Attempts(self._choices)
         self._sounded = 0
-        """Samples of the first sentence of the queue that the voice has made."""
+        """Samples of the sentence that is due that the open voice has made."""
         self.cursor = max(ledger.memory.bot_offset, held_offset)
         """Bot offset behind everything that was sent."""
-        self._withheld: list[SendAudio | Show] | None = None
 
     @property
     def idle(self) -> bool:
@@ -53,35 +65,25 @@ class Speaking:
         return not self._queue
 
     @property
-    def speech(self) -> int:
-        """Number of the last voice that was opened."""
-        return self._speech
-
-    @property
-    def sounding_now(self) -> bool:
-        """Whether audio of the sentence that is due was made already."""
-        return self._sounded > 0
-
-    @property
-    def withheld(self) -> bool:
-        """Whether audio is kept back."""
-        return self._withheld is not None
+    def due_turn(self) -> int | None:
+        """Turn of the sentence that is due."""
+        return self._queue[0][0] if self._queue else None
 
     @property
     def choice(self) -> SynthesisChoice:
         """The engine that speaks."""
-        return self._choices[self._attempt % len(self._choices)]
+        return self._attempts.choice
 
-    def withhold(self) -> None:
-        """Keep audio back: the caller is speaking and nothing of the reply was sent yet."""
-        if self._withheld is None:
-            self._withheld = []
+    def hold(self) -> None:
+        """Begin no sentence while the caller speaks; one that has begun goes on."""
+        self._held = True
+        if self._queue and not self._begun:
+            self._stop()
 
     def release(self) -> None:
-        """Send what was kept back."""
-        withheld, self._withheld = self._withheld, None
-        for command in withheld or ():
-            self._ledger.emit(command)
+        """Begin what was held."""
+        self._held = False
+        self._give()
 
     def say(self, turn: int, sentence: Sentence) -> None:
         """Have a planned sentence spoken after those before it."""
@@ -89,9 +91,13 @@ class Speaking:
         self._give()
 
     def finish(self) -> None:
-        """No sentence of this reply follows."""
+        """Let the voice go if nothing is left to be said: the reply is complete."""
         if self._open and not self._queue:
-            self._close()
+            self._open = False
+            self._attempts = Attempts(self._choices)
+            self._ledger.emit(FinishSpeaking())
+
+    # What the voice says.
 
     def sounding(self, event: SentenceSounding) -> bool:
         """Begin a sentence's audio; return False if it is not the one that is due."""
@@ -99,14 +105,15 @@ class Speaking:
             return False
         self._sounded = 0
         self._await_sound()
-        turn, sentence = self._queue[0]
-        sentence.start_offset = self._ledger.memory.bot_offset
-        self._send(Show(True, sentence.text, True, turn, sentence.start_offset))
+        if not self._begun:
+            turn, sentence = self._queue[0]
+            start = self._ledger.memory.bot_offset
+            self._ledger.emit(Show(True, sentence.text, True, turn, start))
         return True
 
     def sound_arrived(self, event: SoundArrived) -> bool:
         """Send what of the audio the gateway does not hold yet; return whether anything was."""
-        if event.speech != self._speech or not self._queue:
+        if not self._is_current(event.speech):
             return False
         begin = self._ledger.memory.bot_offset + self._sounded
         count = len(event.data) // 2
@@ -115,14 +122,16 @@ class Speaking:
         known = max(0, self.cursor - begin)
         if known >= count:
             return False
-        self._send(SendAudio(begin + known, event.data[2 * known :]))
+        self._ledger.emit(SendAudio(begin + known, event.data[2 * known :]))
         self.cursor = begin + count
         return True
 
     def sounded(self, event: SentenceSounded) -> bool:
-        """End a sentence's audio; return False if it is not the one that was due."""
+        """End the audio of the sentence that is due; return False if no voice can say it."""
         if not self._is_due(event.speech, event.sentence):
-            return False
+            return True
+        if not self._sounded:
+            return self.failed(event.speech, "a sentence made no sound", lasting=True)
         _, sentence = self._queue.popleft()
         self._given -= 1
         start = self._ledger.memory.bot_offset
@@ -134,47 +143,57 @@ class Speaking:
             engine=self.choice.name,
         )
         self._ledger.write("sentence_finished", finished)
-        self._attempt = 0
         self._sounded = 0
+        self._attempts = self._attempts.renewed()
         self._ledger.clear_deadline(SOUND)
-        if self._queue:
+        if self._given:
             self._await_sound()
-        return True
-
-    def failed(self, speech: int) -> bool:
-        """Try the next voice from the sentence that was due; return False if none is left."""
-        if speech != self._speech or not self._queue:
-            return True
-        self._stop()
-        self._attempt += 1
-        if self._attempt > len(self._choices):
-            self._queue.clear()
-            return False
         self._give()
         return True
 
+    def failed(self, speech: int, problem: str, *, lasting: bool = False) -> bool:
+        """Try the next voice from the sentence that is due; return False if none is left."""
+        if not self._is_current(speech):
+            return True
+        self._ledger.emit(Blame("tts", self.choice.name, problem))
+        self._stop()
+        pause = self._attempts.failed(self._ledger.now, lasting=lasting)
+        if pause is None:
+            self._queue.clear()
+            return False
+        if pause:
+            self._ledger.set_deadline(SPEAK_AGAIN, pause)
+        else:
+            self._give()
+        return True
+
+    def sound_missed(self) -> bool:
+        """Give up on the voice: it fell silent. Return False if none is left."""
+        return self.failed(self._speech, f"silent for {self.choice.deadline_seconds:g} s")
+
+    def speak_again(self) -> None:
+        """Try a voice again after a pause."""
+        self._give()
+
+    # What the caller heard.
+
     def interrupt(self, turns: list[Turn], heard_offset: int, barge_in_offset: int) -> None:
         """Cut the bot off: of these turns only what was heard counts from now on."""
+        texts = [heard_text(self._spoken(turn), heard_offset) for turn in turns]
         self._stop()
-        self._estimate_ends()
         self._queue.clear()
-        self._withheld = None
-        next_offset = max(self.cursor, heard_offset)
-        for turn in turns:
+        self._attempts = Attempts(self._choices)
+        self.cursor = max(self.cursor, heard_offset)
+        for turn, text in zip(turns, texts, strict=True):
             interrupted = journal_pb2.ReplyInterrupted(
                 turn=turn.number,
                 heard_offset=heard_offset,
-                heard_text=heard_text(turn.sentences, heard_offset),
-                next_offset=next_offset,
+                heard_text=text,
+                next_offset=self.cursor,
                 barge_in_offset=barge_in_offset,
             )
             self._ledger.write("reply_interrupted", interrupted)
-        self.cursor = next_offset
-        self.flush(heard_offset)
-
-    def flush(self, heard_offset: int) -> None:
-        """Have nothing played any more of what was sent."""
-        self._ledger.emit(Flush(heard_offset, max(heard_offset, self.cursor)))
+        self._ledger.emit(Flush(heard_offset, self.cursor))
 
     def unheard(self, played_offset: int) -> list[Turn]:
         """Return the turns of which something is still to be said or to be heard."""
@@ -185,53 +204,58 @@ class Speaking:
             or (turn.reply is ReplyState.FINISHED and _unheard(turn, played_offset))
         ]
 
+    def _spoken(self, turn: Turn) -> Iterator[Spoken]:
+        due = self._queue[0][1].number if self._queue else -1
+        for sentence in turn.sentences:
+            start, end = sentence.start_offset, sentence.end_offset
+            if start is not None and end is not None:
+                yield Spoken(sentence.text, start, end)
+            elif sentence.number == due and self._begun:
+                start = self._ledger.memory.bot_offset
+                guess = int(len(sentence.text) * SECONDS_PER_CHARACTER * self._rate)
+                yield Spoken(sentence.text, start, max(self.cursor, start + guess))
+
+    # The voice that is open.
+
+    @property
+    def _begun(self) -> bool:
+        """Whether audio of the sentence that is due was sent."""
+        return self.cursor > self._ledger.memory.bot_offset
+
     def _give(self) -> None:
-        if not self._queue:
+        waiting = self._ledger.has_deadline(SPEAK_AGAIN)
+        if not self._queue or waiting or (self._held and not self._begun):
             return
         if not self._open:
             self._speech += 1
             self._open = True
             self._given = 0
             self._ledger.emit(Speak(self._speech, self.choice))
-        while self._given < len(self._queue):
+        begin = self._given == 0
+        while self._given < min(len(self._queue), MAX_GIVEN):
             _, sentence = self._queue[self._given]
             self._ledger.emit(Say(sentence.number, sentence.text))
             self._given += 1
-        if not self._ledger.has_deadline(SOUND):
+        if begin:
             self._await_sound()
 
     def _await_sound(self) -> None:
         """Expect the voice's next sign of life: the first audio, and all audio after it."""
+        self._attempts.hurry(self._ledger.now)
         self._ledger.set_deadline(SOUND, self.choice.deadline_seconds)
 
-    def _close(self) -> None:
-        self._open = False
-        self._ledger.emit(FinishSpeaking())
-
     def _stop(self) -> None:
-        self._ledger.clear_deadline(SOUND)
+        self._ledger.clear_deadline(SOUND, SPEAK_AGAIN)
         if self._open:
             self._open = False
             self._ledger.emit(StopSpeaking())
         self._given = self._sounded = 0
 
-    def _estimate_ends(self) -> None:
-        if self._queue:
-            _, sentence = self._queue[0]
-            if sentence.start_offset is not None:
-                guess = int(len(sentence.text) * SECONDS_PER_CHARACTER * self._rate)
-                start = sentence.start_offset
-                sentence.end_offset = max(self.cursor, start + guess)
+    def _is_current(self, speech: int) -> bool:
+        return self._open and speech == self._speech and self._given > 0
 
     def _is_due(self, speech: int, sentence: int) -> bool:
-        due = self._queue[0][1].number if self._queue else -1
-        return speech == self._speech and sentence == due
-
-    def _send(self, command: SendAudio | Show) -> None:
-        if self._withheld is None:
-            self._ledger.emit(command)
-        else:
-            self._withheld.append(command)
+        return self._is_current(speech) and sentence == self._queue[0][1].number
 
 
 def _unheard(turn: Turn, played_offset: int) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
@@ -13,7 +14,7 @@ from voicemesh.errors import VoicemeshError
 
 if TYPE_CHECKING:
     from orchestrator.commands import CallTool
-    from voicemesh.bots import Bot, HttpTool
+    from voicemesh.bots import Bot, HttpRequest, HttpTool
 
 MAX_ANSWER_BYTES = 64 * 1024
 CONNECT_SECONDS = 2.0
@@ -23,7 +24,11 @@ class Tools:
     """One client for all calls of a process."""
 
     def __init__(self, connections: int) -> None:
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_connections=connections))
+        # Each tool has one deadline for everything; only connecting has one of its own.
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=connections),
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        )
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -36,40 +41,49 @@ class Tools:
             return ToolReturned(command.key, "", f"there is no tool {command.name!r}")
         try:
             return await self._request(tool, command)
-        except (httpx.HTTPError, VoicemeshError, ValueError) as error:
+        except TimeoutError:
+            return ToolReturned(command.key, "", f"no answer within {tool.timeout_seconds:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, VoicemeshError, ValueError) as error:
             return ToolReturned(command.key, "", f"{type(error).__name__}: {error}"[:500])
 
     async def _request(self, tool: HttpTool, command: CallTool) -> ToolReturned:
         arguments = json.loads(command.arguments_json or "{}")
         if not isinstance(arguments, dict):
             raise ValueError("the arguments are no JSON object")
-        response = await self._send(tool, arguments, command.key)
-        text = response.text
-        if len(text) > MAX_ANSWER_BYTES:
-            return ToolReturned(command.key, "", f"answered more than {MAX_ANSWER_BYTES} bytes")
-        if response.is_error:
-            return ToolReturned(command.key, "", f"{response.status_code}: {text[:400]}")
-        return ToolReturned(command.key, _as_json(text), "")
-
-    async def _send(self, tool: HttpTool, arguments: dict[str, Any], key: str) -> httpx.Response:
-        request = tool.request(arguments)
-        timeout = httpx.Timeout(tool.timeout_seconds, connect=CONNECT_SECONDS)
         # The key makes a second try harmless; only a connection that failed deserves one.
         retrying = AsyncRetrying(
             stop=stop_after_attempt(2),
             wait=wait_fixed(0.1),
-            retry=retry_if_exception_type(httpx.TransportError),
+            retry=retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
             reraise=True,
         )
-        return await retrying(
-            self._client.request,
+        request = tool.request(arguments)
+        status, text = 0, ""
+        async with asyncio.timeout(tool.timeout_seconds):
+            async for attempt in retrying:
+                with attempt:
+                    status, text = await self._send(request, command.key)
+        if len(text) > MAX_ANSWER_BYTES:
+            return ToolReturned(command.key, "", f"answered more than {MAX_ANSWER_BYTES} bytes")
+        if status >= httpx.codes.MULTIPLE_CHOICES:
+            return ToolReturned(command.key, "", f"{status}: {text[:400]}")
+        return ToolReturned(command.key, _as_json(text), "")
+
+    async def _send(self, request: HttpRequest, key: str) -> tuple[int, str]:
+        """Return the status and the text, of which no more is read than is taken."""
+        body = b""
+        async with self._client.stream(
             request.method,
             request.url,
             params=request.query or None,
             json=request.body,
             headers={"Idempotency-Key": key},
-            timeout=timeout,
-        )
+        ) as response:
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > MAX_ANSWER_BYTES:
+                    break
+        return response.status_code, body.decode(errors="replace")
 
 
 def _as_json(text: str) -> str:

@@ -48,6 +48,14 @@ class Waterfall:
         self._stages[stage] = _Stage(seconds, min(seconds, engine_seconds), engine)
         self._since = max(now, since)
 
+    def extend(self, stage: turn_pb2.Stage.ValueType, now: float) -> None:
+        """End a stage again, later: what lies between belongs to it too."""
+        if stage in self._stages:
+            self._stages[stage].seconds += max(0.0, now - self._since)
+            self._since = max(now, self._since)
+        else:
+            self.close(stage, now)
+
     def has(self, stage: turn_pb2.Stage.ValueType) -> bool:
         """Whether the stage has ended."""
         return stage in self._stages

@@ -127,6 +127,10 @@ class Memory:
     """Caller offset of the last barge-in that is in the journal."""
     bot_offset: int = 0
     """Bot offset at which the next sentence's audio begins."""
+    owed_flush: tuple[int, int] | None = None
+    """What the gateway may not have been told yet to play no more: the newest entry says so."""
+    actions_ordered: int = 0
+    """How many actions were ever ordered."""
     end_reason: str = ""
 
     @property
@@ -161,11 +165,10 @@ def remember(memory: Memory, entry: Entry) -> None:
             reason="JOURNAL_GAP",
             limit=memory.next_sequence,
         )
+    kind = _allowed(memory, entry)
     memory.next_sequence += 1
     memory.consumed_offset = max(memory.consumed_offset, entry.consumed_offset)
-    kind = entry.WhichOneof("event")
-    if kind is None:
-        raise InvalidInput("journal.event", "is not set", sequence=entry.sequence)
+    memory.owed_flush = None
     if kind == "call_started":
         memory.started = entry.call_started
         memory.started_seconds = entry.write_time.seconds
@@ -176,6 +179,20 @@ def remember(memory: Memory, entry: Entry) -> None:
         raise InvalidInput(
             f"journal.{kind}", f"names {error}, which no entry before it did"
         ) from error
+
+
+def _allowed(memory: Memory, entry: Entry) -> str:
+    """Return what the entry tells of; raise if that cannot be its place."""
+    kind = entry.WhichOneof("event")
+    if kind is None:
+        raise InvalidInput("journal.event", "is not set", sequence=entry.sequence)
+    if (kind == "call_started") != (entry.sequence == 0):
+        raise OutOfOrder(
+            f"journal.{kind}", "call_started is entry 0 and no other", sequence=entry.sequence
+        )
+    if memory.end_reason:
+        raise OutOfOrder(f"journal.{kind}", "nothing follows call_ended", sequence=entry.sequence)
+    return kind
 
 
 def _open_turn(memory: Memory, number: int, text: str = "") -> Turn:
@@ -231,6 +248,7 @@ def _reply_interrupted(memory: Memory, event: journal_pb2.ReplyInterrupted) -> N
     turn.heard_text = event.heard_text
     memory.bot_offset = event.next_offset
     memory.barge_in_offset = event.barge_in_offset
+    memory.owed_flush = (event.heard_offset, event.next_offset)
     heard = event.heard_offset
     memory.actions = {k: act for k, act in memory.actions.items() if act.after_offset <= heard}
 
@@ -248,6 +266,7 @@ def _tool_answered(memory: Memory, event: journal_pb2.ToolAnswered) -> None:
 
 def _action_ordered(memory: Memory, event: journal_pb2.ActionOrdered) -> None:
     memory.actions[event.key] = event
+    memory.actions_ordered += 1
 
 
 def _brain_noted(memory: Memory, event: journal_pb2.BrainNoted) -> None:
@@ -255,7 +274,7 @@ def _brain_noted(memory: Memory, event: journal_pb2.BrainNoted) -> None:
 
 
 def _call_ended(memory: Memory, event: journal_pb2.CallEnded) -> None:
-    memory.end_reason = event.reason
+    memory.end_reason = event.reason or "failed"
 
 
 _FOLDS: dict[str, Callable[[Memory, Any], None]] = {

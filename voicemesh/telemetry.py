@@ -40,6 +40,12 @@ STAGE_SECONDS = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0),
 )
 
+ENGINE_FAILURES = Counter(
+    "voicemesh_engine_failures",
+    "Times an engine broke off, refused or missed its deadline",
+    ["sense", "engine"],
+)
+
 LAG_PERIOD = 0.1
 LAG_WINDOW = 100
 

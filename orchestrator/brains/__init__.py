@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from orchestrator.brains.llm import LanguageBrain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     import grpc.aio
 
@@ -23,7 +23,7 @@ class Brain(Protocol):
 
     def think(
         self, thought: int, prompt: Prompt, bot: Bot, choice: LanguageChoice
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Give the answer piece by piece, ``ThoughtFinished`` last; cancel to stop.
 
         Raise ``grpc.aio.AioRpcError`` or ``errors.VoicemeshError`` when it cannot.

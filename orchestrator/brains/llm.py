@@ -8,7 +8,7 @@ from orchestrator.events import TextArrived, ThoughtFinished, ToolRequested
 from voicemesh.api.language.v1 import language_pb2, language_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     import grpc.aio
 
@@ -26,7 +26,7 @@ class LanguageBrain:
 
     async def think(
         self, thought: int, prompt: Prompt, bot: Bot, choice: LanguageChoice
-    ) -> AsyncIterator[TextArrived | ToolRequested | ThoughtFinished]:
+    ) -> AsyncGenerator[TextArrived | ToolRequested | ThoughtFinished, None]:
         """Give the answer piece by piece."""
         request = language_pb2.GenerateRequest(
             engine=choice.name,
