@@ -20,8 +20,8 @@ from rich.table import Table
 from demo import story
 from demo.booking import BookingService
 from demo.judge import judge
-from mesh.local import LocalMesh
-from mesh.topology import LOCAL, load
+from mesh.local import LocalMesh, State
+from mesh.topology import LOCAL, load, on_free_ports
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.client import Call, Speaker, Step, call_record, perform, voiced
 from voicemesh.commands.screen import Screen, summary
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from demo.judge import Finding
-    from mesh.local import State
 
 FOLDER = Path(__file__).parent
 PHONE = AudioFormat(Encoding.MULAW, 8000)
@@ -42,13 +41,13 @@ async def run(console: Console) -> list[Finding]:
     """Hold the call and write its files; return what was found."""
     with BookingService() as booking, tempfile.TemporaryDirectory() as home:
         mesh = LocalMesh(
-            load(LOCAL),
+            on_free_ports(load(LOCAL)),
             home=Path(home),
             environment={"VOICEMESH_BOOKING_URL": booking.url},
             drain_seconds=2.0,
             progress=lambda name, state: _tell(console, name, state),
         )
-        console.print("[bold]starting a mesh[/]: two Envoys, a gateway, two orchestrators, ears, ")
+        console.print("[bold]starting a mesh[/]: two Envoys and six services, models inside\n")
         async with mesh:
             async with Speaker.at(mesh.mesh_address) as speaker:
                 steps = await voiced(story.STEPS, speaker, PHONE)
@@ -82,7 +81,8 @@ def _write(call: Call, console: Console) -> None:
 
 
 def _tell(console: Console, name: str, state: State) -> None:
-    console.print(f"  {name:<16}{state.value}", style="dim", highlight=False)
+    if state in (State.SERVING, State.BACKOFF, State.FAILED):
+        console.print(f"  {name:<16}{state.value}", style="dim", highlight=False)
 
 
 def _verdict(findings: Sequence[Finding]) -> Table:

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from mesh.services import SERVICES, DoorName, ServiceName
+from mesh.services import DOORS, SERVICES, DoorName, ServiceName
 from mesh.yamlfile import Document, Place
 from voicemesh.errors import InvalidInput, Misconfigured
 
@@ -173,6 +173,24 @@ def parse(text: str, path: Path) -> Topology:
         raise _explain(document, error.errors()[0]) from error
     topology._path = path
     return topology
+
+
+def on_free_ports(topology: Topology, **replicas: int) -> Topology:
+    """Return the topology with doors on any free ports, so that it can run beside others.
+
+    ``replicas`` changes how many replicas a service begins with, by its name.
+    """
+
+    def changed(region: Region) -> Region:
+        doors = {name: getattr(region, name) for name in DOORS}
+        free = {str(name): door.model_copy(update={"port": 0}) for name, door in doors.items()}
+        services = {
+            name: service.model_copy(update={"replicas": replicas.get(name, service.replicas)})
+            for name, service in region.services.items()
+        }
+        return region.model_copy(update={**free, "services": services})
+
+    return topology.model_copy(update={"regions": tuple(map(changed, topology.regions))})
 
 
 def one_region(topology: Topology) -> Region:

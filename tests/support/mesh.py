@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh.local import LocalMesh
-from mesh.topology import LOCAL, parse
+from mesh.topology import LOCAL, load, on_free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -23,12 +23,9 @@ async def running_mesh(
     drain_seconds: float = 5.0,
 ) -> AsyncIterator[LocalMesh]:
     """Run the local topology; nothing of it is left when the block ends."""
-    text = LOCAL.read_text().replace("port: 7000", "port: 0").replace("port: 7001", "port: 0")
-    text = text.replace("replicas: 2", f"replicas: {orchestrators}")
     with tempfile.TemporaryDirectory(prefix="vm") as home:
-        topology = parse(text, Path("local.yaml"))
         mesh = LocalMesh(
-            topology,
+            on_free_ports(load(LOCAL), orchestrator=orchestrators),
             models=models,
             home=Path(home),
             environment=environment,
