@@ -41,7 +41,7 @@ def _answers(record: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _booking(record: dict[str, Any], appointments: Sequence[dict[str, Any]]) -> Iterator[Finding]:
-    intents = [entry["toolIntended"] for entry in record["journal"] if "toolIntended" in entry]
+    intents = [entry["tool_intended"] for entry in record["journal"] if "tool_intended" in entry]
     booked = [intent for intent in intents if intent["name"] == "book_appointment"]
     yield Finding("the tool was called twice", len(booked) == 2, f"{len(booked)} calls")
     yield Finding("one appointment is left", len(appointments) == 1, f"{list(appointments)}")
@@ -54,7 +54,7 @@ def _booking(record: dict[str, Any], appointments: Sequence[dict[str, Any]]) -> 
 
 
 def _manners(record: dict[str, Any]) -> Iterator[Finding]:
-    cuts = [entry for entry in record["journal"] if "replyInterrupted" in entry]
+    cuts = [entry for entry in record["journal"] if "reply_interrupted" in entry]
     yield Finding("the bot let itself be interrupted", bool(cuts), f"{len(cuts)} interruptions")
     ended = record["ended"]
     yield Finding("the bot hung up", ended == "bot_hung_up", str(ended))
