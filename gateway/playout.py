@@ -19,7 +19,7 @@ from voicemesh.audio import Chunk, Inbox
 from voicemesh.errors import OutOfOrder, Refused
 
 FRAME_SECONDS = 0.02
-LEAD_SECONDS = 0.1
+LEAD_SECONDS = 0.12
 """How far ahead of real time audio is handed out at most."""
 REFILL_SECONDS = 0.06
 """The lead at or below which more is handed out."""

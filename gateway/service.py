@@ -45,6 +45,9 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, vad: VoiceActivity | None = None) -> None:
         """Without `vad` the model is loaded at start."""
         self.settings = settings
+        # The event loop's own clock stands still within a turn of the loop and counts whole
+        # milliseconds: too coarse for latencies of a few of them.
+        self.clock = time.monotonic
         self.live = LiveStreams(settings.max_calls)
         self._doors = [door(self) for door in DOORS.values()]
         self.names = [name for door in self._doors for name in door.names]
@@ -58,7 +61,6 @@ class Gateway:
 
     async def start(self) -> None:
         self._bots = Bots.load(self.settings.bots)
-        self.clock = asyncio.get_running_loop().time
         self._floor = Floor(self._vad or VadBatch(), self.clock)
         self._pool = ChannelPool(self.settings.mesh)
         self._pool.warm_up()

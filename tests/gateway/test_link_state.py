@@ -258,12 +258,12 @@ def check(rig: Rig, commands: list[Command]) -> None:
         assert rig.state.phase is LinkPhase.CLOSED
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_event_in_any_state(data: st.DataObject) -> None:
     rig = Rig()
     rig.handle(Started())
-    for _ in range(data.draw(st.integers(0, 40))):
+    for _ in range(data.draw(st.integers(0, 30))):
         rig.now += data.draw(st.sampled_from([0.0, 0.02, 0.3, 1.0, 6.0]))
         event = data.draw(events_for(rig))
         if isinstance(event, (StreamEnded, ReadyCame)) and event.stream not in rig.open:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RATE = 8000
+LEAD = round(LEAD_SECONDS * RATE)
 
 
 def chunk(offset: int, size: int) -> Chunk:
@@ -45,7 +46,7 @@ def run(playout: Playout, begin: float, end: float) -> list[tuple[int, int]]:
 
 def test_the_first_audio_goes_out_at_once_and_no_more_than_the_lead() -> None:
     playout = Playout(RATE)
-    assert spans(playout.add(chunk(0, RATE), 5.0)) == [(0, 800)]
+    assert spans(playout.add(chunk(0, RATE), 5.0)) == [(0, LEAD)]
     assert playout.heard(5.0) == 0
     assert playout.heard(5.05) == 400
 
@@ -84,7 +85,7 @@ def test_pause_takes_back_what_was_not_heard_and_resume_plays_it() -> None:
     assert playout.pause(0.05) == [Clear(400)]
     assert playout.heard(9.0) == 400
     assert run(playout, 0.05, 0.55) == []
-    assert spans(playout.resume(10.0))[0] == (400, 1200)
+    assert spans(playout.resume(10.0))[0] == (400, 400 + LEAD)
     assert playout.heard(10.05) == 800
 
 
@@ -160,7 +161,7 @@ class Listener:
                 self.receive(command.chunk)
         assert before <= self.playout.heard(self.now) <= self.playout.buffered
         assert not self.flushed & self.heard
-        assert len(self.waiting) <= round(LEAD_SECONDS * RATE) + 1
+        assert len(self.waiting) <= LEAD + 1
 
     def receive(self, got: Chunk) -> None:
         assert not self.waiting or got.offset > self.waiting[-1]
