@@ -218,6 +218,18 @@ class Hearing:
         if self.phase in AWAITING_WORDS:
             self._ask_for_words(utterance)
 
+    def conclude_now(self) -> None:
+        """Ask for the words at once: nothing follows any more."""
+        if self.utterance and self.phase is Phase.SPEAKING:
+            self._cut(self.utterance)
+        elif self.utterance:
+            self.utterance.endpointed = True
+
+    def give_up(self) -> None:
+        """Take the words so far for final."""
+        if self.utterance:
+            self.utterance.final = self.utterance.endpointed = True
+
     # When it is over.
 
     def endpoint_due(self) -> None:
@@ -309,7 +321,8 @@ class Hearing:
     def _cut(self, utterance: Utterance) -> None:
         """End an utterance that is too long here; what follows begins the next one."""
         self._move("cut")
-        utterance.end_offset = utterance.next_offset = utterance.audio_offset
+        end = max(utterance.audio_offset, utterance.start_offset + 1)
+        utterance.end_offset = utterance.next_offset = end
         utterance.endpointed = True
         self._ask_for_words(utterance)
 

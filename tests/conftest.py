@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 120.0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write scenario files as they run now")
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):

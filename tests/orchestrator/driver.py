@@ -60,7 +60,8 @@ def answers(lines: Mapping[str, Line]) -> Script:
     def script(command: commands.Think) -> Line:
         last = last_message(command)
         said = last.text if last.role == language_pb2.ROLE_CALLER else f"tool {last.text}"
-        return lines.get(said, [f"You said {said}."])
+        line = lines.get(said, f"You said {said}.")
+        return [line] if isinstance(line, str) else line
 
     return script
 
@@ -242,18 +243,12 @@ class World:
 
     def until_quiet(self) -> None:
         """Go on until nobody has said or sent anything for a second."""
-        gateway = self.gateway
-
-        def quiet_since() -> float:
-            still = not (gateway.speaking or gateway.playout.playing or gateway.playout.paused)
-            return gateway.last_message if still and self.replica else self.clock.now
-
         while True:
-            end = quiet_since() + QUIET_SECONDS
-            if self.clock.next_time > end:
+            end = self.gateway.last_message + QUIET_SECONDS
+            there = self.replica or self.gateway.said_bye
+            if there and self.gateway.still and self.clock.next_time > end:
                 self.clock.run(max(0.0, end - self.clock.now))
-                if not (gateway.speaking or gateway.playout.playing):
-                    return
+                return
             self.clock.step()
 
     def caller_says(self, text: str) -> None:

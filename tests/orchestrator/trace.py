@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import commands
 from tests.orchestrator.model_gateway import RATE
+from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.api.language.v1 import language_pb2
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _ROLES = {
     language_pb2.ROLE_BOT: "bot",
     language_pb2.ROLE_TOOL: "tool",
 }
-_OFFSETS = ("_offset",)
 
 
 class Trace:
@@ -65,6 +65,15 @@ def _message(message: language_pb2.Message) -> str:
     return f"{_ROLES[message.role]}: {message.text}{calls}"
 
 
+def _report(command: commands.Report) -> tuple[str, str]:
+    report = command.report
+    stages = [
+        f"{turn_pb2.Stage.Name(part.stage).lower()[6:]} {part.duration.ToMilliseconds()}"
+        for part in report.stages
+    ]
+    return "reports", f"turn {report.turn}, ms: " + ", ".join(stages)
+
+
 def _act(command: commands.Act) -> tuple[str, str]:
     return "orders", f"{command.kind} {command.argument} after {command.after_offset / RATE:.2f} s"
 
@@ -82,6 +91,7 @@ _TELL: dict[type, Callable[[Any], tuple[str, str]]] = {
         "flushes",
         f"{c.start_offset / RATE:.2f} to {c.end_offset / RATE:.2f} s",
     ),
+    commands.Report: _report,
     commands.PlayOn: lambda _: ("lets", "playout go on"),
     commands.Act: _act,
     commands.GoAway: lambda c: ("goes", f"away within {c.seconds:g} s"),
