@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.clock import GAP_JITTER_SECONDS, STREAM_JITTER_SECONDS, CallerClock
 
@@ -63,6 +63,7 @@ def test_when_a_sample_was_spoken() -> None:
     assert abs(clock.time_of(11 * FRAME) - 10.22) < 1e-9
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 8000), st.integers(0, 20000), st.floats(0, 3)),

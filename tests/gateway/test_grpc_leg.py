@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway import commands as do, events as on
 from gateway.legs.grpc import BotSide, CallerSide
@@ -24,6 +24,7 @@ def request(offset: int, data: bytes) -> call_pb2.ConverseRequest:
     return call_pb2.ConverseRequest(audio=audio_pb2.AudioChunk(offset=offset, data=data))
 
 
+@settings(deadline=None)
 @given(formats, st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 4000)), max_size=12))
 def test_a_caller_is_decoded_in_order_and_gaps_stay(
     fmt: AudioFormat, pieces: list[tuple[int, int]]
@@ -35,12 +36,15 @@ def test_a_caller_is_decoded_in_order_and_gaps_stay(
             assert isinstance(event, on.CallerSounded)
             assert event.offset >= end
             end = event.offset + event.samples.size
+        # Of a short chunk nothing may be known yet but that there was silence before it.
+        end = max(end, offset * side.rate // fmt.rate)
         offset += size
         # At most 3 ms are held back, and what is no whole sample.
         there = offset * side.rate / fmt.rate
         assert there - 0.003 * side.rate - 1 <= end <= there + 1
 
 
+@settings(deadline=None)
 @given(
     formats,
     st.lists(

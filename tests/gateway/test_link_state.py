@@ -258,7 +258,7 @@ def check(rig: Rig, commands: list[Command]) -> None:
         assert rig.state.phase is LinkPhase.CLOSED
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_event_in_any_state(data: st.DataObject) -> None:
     rig = Rig()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.outbox import MAX_HELD_SECONDS, Item, Outbox
 from gateway.reports import DigitPressed, SpeechBegan
@@ -120,6 +120,7 @@ moves_of_a_receiver = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 2000)), max_size=30),
     moves=st.lists(st.tuples(moves_of_a_receiver, st.floats(0, 1))),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.playout import (
     LEAD_SECONDS,
@@ -208,6 +208,7 @@ moves_of_a_call = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(moves_of_a_call, st.floats(0, 1), st.floats(0, 1)), max_size=60))
 def test_whatever_happens_the_caller_hears_each_sample_once_or_never(
     script: list[tuple[Move, float, float]],

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.turns import Turns
 from voicemesh.api.journal.v1 import journal_pb2, turn_pb2
@@ -80,6 +80,7 @@ def test_an_interrupted_reply_sounds_no_more() -> None:
     assert not turns.may_sound
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 5), min_size=3, max_size=3),
     st.floats(-1, 5),
