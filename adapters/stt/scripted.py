@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapters import tonetext
 from adapters.recognition import Heard, Outbox
+from voicemesh.audio import tonetext
 
 if TYPE_CHECKING:
     from adapters.recognition import RecognitionRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters import tonetext
+from voicemesh.audio import tonetext
 from voicemesh.errors import NotFound
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from adapters import streams, tonetext
+from adapters import streams
 from tests.adapters.support import (
     CONCLUDE,
     Call,
@@ -23,7 +23,7 @@ from tests.adapters.support import (
 )
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.speech.v1 import recognition_pb2, recognition_pb2_grpc
-from voicemesh.audio import Samples
+from voicemesh.audio import Samples, tonetext
 
 WORDS = "i would like to book a table"
 QUIET = np.zeros(1600, np.int16)

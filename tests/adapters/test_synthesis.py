@@ -9,10 +9,10 @@ import grpc
 import numpy as np
 import pytest
 
-from adapters import tonetext
 from tests.adapters.support import Call, answer, drained, hosting, refusal, said, sentence, speak
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.speech.v1 import synthesis_pb2, synthesis_pb2_grpc
+from voicemesh.audio import tonetext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,8 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from adapters import tonetext
-from voicemesh.audio import Samples, decode_mulaw, encode_mulaw
+from voicemesh.audio import Samples, decode_mulaw, encode_mulaw, tonetext
 
 
 def silero(samples: Samples, rate: int) -> NDArray[np.float32]:

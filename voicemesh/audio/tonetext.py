@@ -18,7 +18,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from voicemesh.audio import Resampler, Samples
+from voicemesh.audio.format import Samples
+from voicemesh.audio.resample import Resampler
 
 Signal = NDArray[np.float64]
 
@@ -59,15 +60,21 @@ def encode(text: str, rate: int = RATE) -> Samples:
 
 def decode(samples: Samples, rate: int = RATE) -> str | None:
     """Return the words in the sound, those of several texts joined by a space; None if none are."""
+    found = texts(samples, rate)
+    return " ".join(found) if found else None
+
+
+def texts(samples: Samples, rate: int = RATE) -> list[str]:
+    """Return each text in the sound, in order."""
     if samples.size < 2 * _BLOCK * rate // RATE:
-        return None
+        return []
     sound = _above_vowel(_resample(samples, rate, RATE).astype(np.float64))
-    texts, position = [], 0
+    found, position = [], 0
     for start, level in _preambles(sound):
         if start >= position:
             text, position = _read(sound, start + 2 * _BLOCK, level)
-            texts.append(text)
-    return " ".join(texts) if texts else None
+            found.append(text)
+    return found
 
 
 def duration(text: str) -> float:

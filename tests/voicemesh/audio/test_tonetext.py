@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from adapters import tonetext
 from tests.adapters.clips import CLIPS, Clip
 from voicemesh.audio import (
     Resampler,
@@ -14,6 +13,7 @@ from voicemesh.audio import (
     encode_alaw,
     encode_mulaw,
     read_wav,
+    tonetext,
 )
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
@@ -55,6 +55,7 @@ def test_words_survive_noise() -> None:
 def test_texts_in_a_row_are_joined() -> None:
     sound = np.concatenate([tonetext.encode(text, 16000) for text in ("Hello.", "It is me.")])
     assert tonetext.decode(sound, 16000) == "Hello. It is me."
+    assert tonetext.texts(sound, 16000) == ["Hello.", "It is me."]
 
 
 @settings(deadline=None, max_examples=30)
