@@ -108,15 +108,17 @@ class Link:
 
     def ended(self, stream: int, error: grpc.aio.AioRpcError | None) -> None:
         self._streams.pop(stream, None)
-        if error is not None and stream == self._state.current:
-            _log.info("stream ended", call_id=self._facts.call_id, status=error.code().name)
         self._handle(state.StreamEnded(stream, fatal(error), full(error)))
 
     def _ready(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
         stale = self._known.get(stream) != self._user.journal_length()
         self._handle(state.ReadyCame(stream, stale))
         if self._state.current == stream:
-            self._user.linked(on.LinkReady(response.ready.wanted_offset))
+            ready = response.ready
+            if ready.epoch > 1:
+                call_id, epoch, replica = self._facts.call_id, ready.epoch, ready.replica
+                _log.info("session stands again", call_id=call_id, epoch=epoch, replica=replica)
+            self._user.linked(on.LinkReady(ready.wanted_offset))
 
     def _go_away(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
         deadline = response.go_away.deadline
@@ -157,6 +159,7 @@ class Link:
                 case state.HalfClose(stream):
                     self._half_close(stream)
                 case state.Lose():
+                    _log.info("session lost", call_id=self._facts.call_id, cause=_cause(event))
                     self._user.linked(on.LinkLost())
                 case state.GiveUp(error):
                     self._user.linked(on.LinkFailed(error))
@@ -187,6 +190,11 @@ class Link:
     def _half_close(self, number: int) -> None:
         if number in self._streams:
             self._streams[number].half_close()
+
+
+def _cause(event: state.Event) -> str:
+    """Return why a session was lost, for the log."""
+    return "not received" if isinstance(event, state.Ticked) else type(event).__name__
 
 
 _TICK, _PAUSE = state.Ticked(), state.Ticked(pause=True)

@@ -36,6 +36,7 @@ class EchoOrchestrator(session_pb2_grpc.SessionServiceServicer):
         """Whether opens are left without an answer."""
         self.broken = False
         self.byes = asyncio.Event()
+        self.reasons: list[str] = []
 
     async def Run(  # type: ignore[override] # noqa: N802
         self, request_iterator: object, context: Context
@@ -60,6 +61,7 @@ class EchoOrchestrator(session_pb2_grpc.SessionServiceServicer):
             for response in session.handle(kind, request):
                 await context.write(response)
             if kind == "call_ended":
+                self.reasons.append(request.call_ended.reason)
                 self.byes.set()
                 return
 

@@ -158,4 +158,4 @@ async def test_a_caller_who_vanishes_ends_the_call(tmp_path: Path) -> None:
         caller.vanish()
         await emptied(here)
         await here.echo.byes.wait()
-        assert here.echo.counts["call_ended"] == 1
+        assert here.echo.reasons == ["caller_vanished"]
