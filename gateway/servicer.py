@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gateway.service import Gateway
     from voicemesh.errors import Context
 
+CUT_OFF_SECONDS = 0.05
+"""How long behind the end of a caller's messages its stream may be found to be cancelled."""
+
 
 class GrpcDoor(call_pb2_grpc.CallServiceServicer):
     """Serves CallService."""
@@ -112,6 +115,8 @@ async def _read(context: Context, leg: GrpcLeg) -> None:
     while True:
         message = await context.read()
         if not isinstance(message, call_pb2.ConverseRequest):
+            # A stream that was cut off reads like one that was half-closed, until it is cancelled.
+            await asyncio.sleep(CUT_OFF_SECONDS)
             await leg.put(CallerLeft())
             return
         await leg.put(message)

@@ -72,10 +72,10 @@ async def test_it_ticks_without_drift_while_there_is_a_call_and_sleeps_otherwise
 
     here = Counting(Loudness(), asyncio.get_running_loop().time)
     running = asyncio.create_task(here.run())
-    await asyncio.sleep(3)
+    await asyncio.wait([running], timeout=3)
     assert times == []
     join(here, FakeLeg())
-    await asyncio.sleep(10)
+    await asyncio.wait([running], timeout=10)
     running.cancel()
     assert len(times) == 50
     np.testing.assert_allclose(np.diff(times), TICK_SECONDS, atol=1e-9)
@@ -99,7 +99,7 @@ async def test_missed_ticks_are_not_made_up_for() -> None:
     here = Slow(Loudness(), clock)
     running = asyncio.create_task(here.run())
     join(here, FakeLeg())
-    await asyncio.sleep(1)
+    await asyncio.wait([running], timeout=1)
     running.cancel()
     np.testing.assert_allclose(times, [0.0, 0.02, 0.08, 0.1, 0.12], atol=1e-9)
 
@@ -144,7 +144,7 @@ async def test_a_call_that_ended_leaves_the_floor() -> None:
     here, leg = floor(), FakeLeg(on.CallerLeft())
     join(here, leg)
     running = asyncio.create_task(here.run())
-    await asyncio.sleep(5)
+    await asyncio.wait([running], timeout=5)
     running.cancel()
     assert len(here) == 0
     assert isinstance(leg.given[-1], do.End)
