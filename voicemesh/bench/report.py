@@ -109,23 +109,26 @@ def _failures(outcome: Outcome) -> Text:
 
 
 def step_line(outcome: Outcome, found: Sequence[str]) -> Text:
-    """Return one step of a search in one line."""
+    """Return one step of a search, and beneath it why it was not sustained, or not quiet."""
     cpu = sum(cost.cpu_seconds for cost in outcome.costs)
     per_call = 1000 * cpu / max(outcome.tally.session_seconds, 1e-9)
     line = Text(
         f"{outcome.calls:5} calls  turn p95 {_ms(outcome.turn.p95):>7} ms  "
-        f"late p99 {_ms(outcome.lateness.p99):>6} ms  CPU {per_call:5.2f} ms/session-s  "
+        f"late p99 {_ms(outcome.lateness.p99):>6} ms  CPU {per_call:6.2f} ms/s"
     )
-    line.append("; ".join(found) if found else "sustained", style="red" if found else "green")
+    if not found:
+        line.append("  sustained", style="green")
+    for reason in found:
+        line.append(f"\n      {reason}", style="red")
     noise = outcome.noise()
     if noise:
-        line.append(f"  ({'; '.join(noise)})", style="yellow")
+        line.append(f"\n      {'; '.join(noise)}", style="yellow")
     return line
 
 
 def curve(steps: Sequence[Outcome]) -> Table:
     """Return p95 turn latency over calls, as bars."""
-    ordered = sorted(steps, key=lambda step: step.calls)
+    ordered = _latest(steps)
     known = [step.turn.p95 for step in ordered if step.turn.count]
     table = _table("p95 turn latency over calls, on a scale up to the longest")
     table.add_column("ms", justify="right")
@@ -148,7 +151,7 @@ def picture(steps: Sequence[Outcome], path: Path) -> None:
     figure = figures.Figure(figsize=(8, 7), layout="constrained")
     limit = SLOWER * steps[0].turn.p95 * 1000
     turn, late, cpu = figure.subplots(3, 1, sharex=True)
-    ordered = sorted(steps, key=lambda step: step.calls)
+    ordered = _latest(steps)
     calls = [step.calls for step in ordered]
     _draw(turn, calls, [step.turn.p95 * 1000 for step in ordered], "turn p95, ms", limit)
     late_ms = [step.lateness.p99 * 1000 for step in ordered]
@@ -156,6 +159,12 @@ def picture(steps: Sequence[Outcome], path: Path) -> None:
     _draw(cpu, calls, [step.cpu_ms(*step.costs) for step in ordered], "CPU ms per session-second")
     cpu.set_xlabel("calls at once")
     figure.savefig(path, dpi=120)
+
+
+def _latest(steps: Sequence[Outcome]) -> list[Outcome]:
+    """Return the steps by their calls; of those that were tried again, the last try."""
+    latest = {step.calls: step for step in steps}
+    return [latest[calls] for calls in sorted(latest)]
 
 
 def _draw(
