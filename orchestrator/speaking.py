@@ -54,8 +54,10 @@ class Speaking:
         self._open = False
         self._held = False
         self._attempts = Attempts(self._choices)
+        self._sounding = False
+        """Whether what comes from the open voice is the sentence that is due."""
         self._sounded = 0
-        """Samples of the sentence that is due that the open voice has made."""
+        """Samples of it that the open voice has made."""
         self.cursor = max(ledger.memory.bot_offset, held_offset)
         """Bot offset behind everything that was sent."""
 
@@ -103,7 +105,7 @@ class Speaking:
         """Begin a sentence's audio; return False if it is not the one that is due."""
         if not self._is_due(event.speech, event.sentence):
             return False
-        self._sounded = 0
+        self._sounding, self._sounded = True, 0
         self._await_sound()
         if not self._begun:
             turn, sentence = self._queue[0]
@@ -113,7 +115,7 @@ class Speaking:
 
     def sound_arrived(self, event: SoundArrived) -> bool:
         """Send what of the audio the gateway does not hold yet; return whether anything was."""
-        if not self._is_current(event.speech):
+        if not (self._is_current(event.speech) and self._sounding):
             return False
         begin = self._ledger.memory.bot_offset + self._sounded
         count = len(event.data) // 2
@@ -143,7 +145,7 @@ class Speaking:
             engine=self.choice.name,
         )
         self._ledger.write("sentence_finished", finished)
-        self._sounded = 0
+        self._sounding, self._sounded = False, 0
         self._attempts = self._attempts.renewed()
         self._ledger.clear_deadline(SOUND)
         if self._given:
@@ -250,6 +252,7 @@ class Speaking:
             self._open = False
             self._ledger.emit(StopSpeaking())
         self._given = self._sounded = 0
+        self._sounding = False
 
     def _is_current(self, speech: int) -> bool:
         return self._open and speech == self._speech and self._given > 0

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import Leave, StopListening
+from orchestrator.digits import DIGITS
 from orchestrator.endpointing import has_words
+from orchestrator.silence import SILENCE
 from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.bots import HANG_UP, TRANSFER
 from voicemesh.journal import ReplyState
@@ -136,7 +138,7 @@ class Turns:
         self._gone = event
         if self._parts.floor.bot_has_it:
             self._parts.floor.cut_off()
-        self._ledger.clear_all_deadlines()
+        self._ledger.clear_deadline(DIGITS, SILENCE)
         self._ledger.set_deadline(LAST_WORDS, LAST_WORDS_SECONDS)
         self._parts.hearing.conclude_now()
 

@@ -140,6 +140,8 @@ class ModelGateway:
         self._last_event = -1
         self._said_until = 0
         self._state = ""
+        self._noticed = False
+        """Whether it is noticed that the caller speaks."""
         self._watch = 0
 
     # The session.
@@ -196,7 +198,9 @@ class ModelGateway:
 
     def call_ends(self, reason: str) -> None:
         if not self.over:
-            self.over, self.speaking = True, False
+            if self._noticed:
+                self._send_audio()
+            self.over, self.speaking, self._noticed = True, False, False
             self._trace("gateway", f"call ends: {reason}")
             self._report(lambda offset: events.CallerGone(offset, reason))
 
@@ -214,6 +218,7 @@ class ModelGateway:
             self._report(lambda offset: events.BargedIn(offset, heard))
         self._show_playout()
         self._said_until = max(start - int(PRE_ROLL_SECONDS * RATE), self._said_until, 0)
+        self._noticed = True
         self._hear()
 
     def _pause_watch(self) -> Callable[[], None]:
@@ -227,21 +232,24 @@ class ModelGateway:
         return check
 
     def _hear(self) -> None:
-        """Send what was said since the last time."""
-        if self.speaking and not self.over:
-            end = self.position
-            while end > self._said_until:
-                until = min(end, self._said_until + RATE)
-                silence = b"\0\0" * (until - self._said_until)
-                self._keep(events.AudioArrived(self._said_until, silence))
-                self._said_until = until
+        """Send what was said since the last time, again and again until the end is noticed."""
+        if self._noticed:
+            self._send_audio()
             self._clock.after(FRAME_SECONDS, self._hear)
+
+    def _send_audio(self) -> None:
+        end = self.position
+        while end > self._said_until:
+            until = min(end, self._said_until + RATE)
+            silence = b"\0\0" * (until - self._said_until)
+            self._keep(events.AudioArrived(self._said_until, silence))
+            self._said_until = until
 
     def _notice_end(self, end: int) -> None:
         if self.over:
             return
-        self._hear()
-        self.speaking = False
+        self._send_audio()
+        self.speaking = self._noticed = False
         self._trace("caller", "has stopped speaking")
         self._report(lambda offset: events.SpeechEnded(offset, end))
         self._said_until = max(self._said_until, self._last_event + 1)

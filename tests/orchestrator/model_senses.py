@@ -91,11 +91,16 @@ class Budget:
     def spent(self) -> bool:
         """Whether one more result is one too many."""
         self._left -= 1
-        return self.fault is not None and self._left == -1
+        return self.fault is not None and self._left < 0
 
     @property
     def silent(self) -> bool:
         return self.fault is not None and self.fault.kind == "hang" and self._left < 0
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing comes any more, and everybody knows."""
+        return self.refused or (self.fault is not None and self._left < 0)
 
 
 class ModelEar:
@@ -134,7 +139,7 @@ class ModelEar:
 
     def _say(self, seconds: float, *, final: bool) -> None:
         now = self._listening
-        if now is None or self._budget.silent or self._budget.refused:
+        if now is None or self._budget.dead:
             return
         if self._budget.spent():
             if not self._budget.silent:
@@ -211,7 +216,7 @@ class ModelVoice:
 
     def say(self, command: commands.Say) -> None:
         assert self._open, "a sentence for nobody"
-        if self._budget.refused or self._budget.silent:
+        if self._budget.dead:
             return
         sound = sound_of(command.text).astype("<i2").tobytes()
         size = int(CHUNK_SECONDS * RATE) * 2

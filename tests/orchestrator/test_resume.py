@@ -4,13 +4,14 @@ Each story is told once undisturbed. Then the link is cut at every step of it (w
 way in either direction is lost, the replica is gone), a new conversation is made from the gateway's
 journal, and the caller's side is replayed from the offset that it wants.
 
-Three mutations of the protocol that these tests find (change the line, see them fail):
+Mutations that these tests and ``test_interleavings`` find (change the line, see them fail):
 
-* commit before the journal: in ``Hearing._begin`` set ``first`` to ``start_offset + margin``:
-  words are forgotten that no entry has.
-* effect before entry: in ``Thinking._intend`` emit the calls before ``_intend_one`` writes them.
-* forget where the voice was: in ``Speaking.__init__`` begin with ``cursor = memory.bot_offset``:
-  the caller hears the beginning of a sentence twice.
+* Commit before the journal: in ``Ledger.acknowledge`` acknowledge ``self._received`` twice: words
+  are forgotten that no entry has.
+* Effect before entry: in ``Thinking._intend_one`` emit the call before the entry is written.
+* Forget what is held: in ``Speaking.__init__`` begin with ``self.cursor = memory.bot_offset``: the
+  caller hears the beginning of a sentence twice.
+* Commit into an utterance: in ``Hearing._begin`` let ``first`` be ``start_offset + margin``.
 """
 
 from __future__ import annotations
