@@ -43,6 +43,9 @@ test: $(STAMP) ## all tests
 demo: $(STAMP) ## a whole spoken call, here and now
 	$(BIN)/python -m demo
 
+bench: $(STAMP) ## fifty calls on a scripted mesh: lateness, latency, cost
+	$(BIN)/voicemesh bench --local --calls 50 --seconds 30
+
 up: $(STAMP) ## start the local mesh
 	$(BIN)/voicemesh up
 
