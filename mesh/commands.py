@@ -18,7 +18,6 @@ from mesh.local import Home, LocalMesh, MeshStatus, ask
 from mesh.local.daemon import spawn
 from mesh.local.hold import hold
 from mesh.local.process import alive
-from mesh.services import DOORS
 from mesh.tables import starting_table, status_table
 from mesh.topology import LOCAL, Topology, load, service_name
 from voicemesh.errors import NotFound, Unavailable
@@ -67,7 +66,7 @@ def up(
     ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Start the whole platform on this machine: two Envoys and every service.
+    """Start the whole platform on this machine: the Envoys and every service.
 
     In the foreground it shows a live table; Ctrl-C lets live calls end, a second Ctrl-C does not.
     What crashes is started again. Nothing is left behind, even after `kill -9` of this command.
@@ -188,14 +187,14 @@ def _envoy() -> None:
 
 def _rendered(topology: Topology, out: Path) -> list[Rendered]:
     return [
-        render(topology, region, door, _layout(out.absolute() / region.name, door))
+        render(topology, region, envoy, _layout(out.absolute() / region.name, envoy.name))
         for region in topology.regions
-        for door in DOORS
+        for envoy in region.envoys()
     ]
 
 
-def _layout(folder: Path, door: str) -> Layout:
-    return Layout(folder / door, folder / "logs" / f"{door}-access.log")
+def _layout(folder: Path, envoy: str) -> Layout:
+    return Layout(folder / envoy, folder / "logs" / f"{envoy}-access.log")
 
 
 def _out() -> Console:

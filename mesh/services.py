@@ -9,11 +9,24 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 DoorName: TypeAlias = Literal["edge", "mesh"]
-"""The two Envoys of a region: ``edge`` faces callers, ``mesh`` joins our own services."""
+"""The two kinds of Envoy: ``edge`` faces callers, ``mesh`` joins our own services."""
 
 ServiceName: TypeAlias = Literal["gateway", "orchestrator", "stt", "llm", "tts"]
 
 DOORS: tuple[DoorName, ...] = get_args(DoorName)
+
+
+@dataclass(frozen=True)
+class Envoy:
+    """One Envoy process of a region. Those of one door differ in nothing but this and the port."""
+
+    door: DoorName
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of its process, as ``mesh-1``."""
+        return f"{self.door}-{self.number}"
 
 
 @dataclass(frozen=True)

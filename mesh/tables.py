@@ -11,7 +11,7 @@ from rich.text import Text
 from mesh.services import DOORS, SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mesh.local import MeshStatus, ProcessStatus
 
@@ -29,7 +29,8 @@ _ORDER = (*DOORS, *SERVICES)
 def status_table(status: MeshStatus) -> Table:
     """Return one line per process."""
     table = Table(
-        title=f"{status.region}: callers at {status.edge_address}, mesh at {status.mesh_address}",
+        title=f"{status.region}: callers at {_list(status.edge_addresses)}, "
+        f"mesh at {_list(status.mesh_addresses)}",
         title_justify="left",
         caption=f"models: {status.models}   logs: {status.home}/logs",
         caption_justify="left",
@@ -68,8 +69,12 @@ def _cells(one: ProcessStatus) -> tuple[Text | str, ...]:
 
 
 def _place(one: ProcessStatus) -> tuple[int, str]:
-    kind = one.name if one.service == "envoy" else one.service
+    kind = one.name.partition("-")[0] if one.service == "envoy" else one.service
     return _ORDER.index(kind), one.name
+
+
+def _list(addresses: Sequence[str]) -> str:
+    return " and ".join(addresses)
 
 
 def _coloured(word: str) -> Text:

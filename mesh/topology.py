@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from mesh.services import DOORS, SERVICES, DoorName, ServiceName
+from mesh.services import DOORS, SERVICES, DoorName, Envoy, ServiceName
 from mesh.yamlfile import Document, Place
 from voicemesh.errors import InvalidInput, Misconfigured
 
@@ -33,6 +33,9 @@ LOCAL = Path(__file__).parent / "topologies" / "local.yaml"
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Slug: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Port: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=65535)]
+
+PORT_STEP = 10
+"""From the port of one Envoy to that of the next of its kind."""
 
 
 def _plain_text(value: object) -> object:
@@ -51,15 +54,21 @@ class _Part(BaseModel):
 
 
 class Door(_Part):
-    """One of the two Envoys of a region."""
+    """The Envoys of one kind in a region: each does the same, so that one may fail."""
 
     port: Port = 0
-    """Port it listens on; 0 takes any free port."""
+    """Port the first listens on, each further one ten higher; 0 takes any free ports."""
+    replicas: Annotated[int, Field(strict=True, ge=1, le=8)] = 2
+    """Processes. With one, its death ends the streams of everybody until it is back."""
     concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     """Worker threads. Each has its own upstream connections and its own view of load."""
     heap_mib: Annotated[int, Field(strict=True, ge=64)] = 1024
     """Memory at which it sheds load (from 90 % on)."""
     log_level: LogLevel = "warning"
+
+    def port_of(self, number: int) -> int:
+        """Return the port of one of its Envoys; 0 is any."""
+        return self.port and self.port + PORT_STEP * number
 
 
 class Service(_Part):
@@ -78,26 +87,35 @@ class Service(_Part):
 
 
 class Region(_Part):
-    """One region: two Envoys and the services behind them."""
+    """One region: a pair of Envoys at its edge, a pair inside, and the services behind them."""
 
     name: Slug
-    host: str = "127.0.0.1"
-    """Address its processes listen on and are reached at."""
+    host: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")] = "127.0.0.1"
+    """IPv4 address its processes listen on and are reached at."""
     edge: Door = Door()
     mesh: Door = Door()
     services: dict[ServiceName, Service] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Region:
-        if self.edge.port and self.edge.port == self.mesh.port:
-            raise ValueError(
-                f"edge and mesh both listen on port {self.edge.port}; give them different ports"
-            )
+        holders: dict[int, str] = {}
+        for envoy in self.envoys():
+            port = self.door(envoy.door).port_of(envoy.number)
+            if port and port in holders:
+                both = f"{holders[port]} and {envoy.name}"
+                raise ValueError(f"{both} both listen on port {port}; give them different ports")
+            holders[port] = envoy.name
         return self
 
     def door(self, name: DoorName) -> Door:
-        """Return one of the two Envoys."""
+        """Return the settings of one kind of Envoy."""
         return self.edge if name == "edge" else self.mesh
+
+    def envoys(self) -> tuple[Envoy, ...]:
+        """Return every Envoy, the edge's first."""
+        return tuple(
+            Envoy(door, number) for door in DOORS for number in range(self.door(door).replicas)
+        )
 
     def behind(self, door: DoorName) -> tuple[ServiceName, ...]:
         """Return the services that callers reach through an Envoy."""

@@ -1,7 +1,13 @@
-"""Channels to the mesh: options, the service config of the contract, and the call metadata."""
+"""Channels to the mesh: options, the service config of the contract, and how fast one is missed.
+
+A channel to several addresses (``ipv4:127.0.0.1:7001,127.0.0.1:7011``) keeps a connection to each
+and gives every new stream to the next. When a connection breaks, its streams do, and a stream
+opened again on the same channel goes by another.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,29 +18,79 @@ from voicemesh.server import MAX_MESSAGE_BYTES
 CONFIG = Path(__file__).parent / "api" / "service_config.json"
 
 
+@dataclass(frozen=True)
+class Watch:
+    """How soon a peer is missed that neither answers nor hangs up: after both of these."""
+
+    quiet_ms: int
+    """Time without a byte from it until it is asked for a sign of life."""
+    answer_ms: int
+    """Time it has to give one."""
+    connect_ms: int
+    """Least time that a connection may take to come about."""
+
+
+NEAR = Watch(quiet_ms=200, answer_ms=300, connect_ms=250)
+"""Inside a region: a frozen Envoy is left within 600 ms, the new stream included."""
+FAR = Watch(quiet_ms=1000, answer_ms=2000, connect_ms=3000)
+"""Over networks that lose packets: a retransmission must not look like a death."""
+
+
 @cache
 def service_config() -> str:
-    """Timeouts and retries for each method, as they stand beside the protos."""
+    """Timeouts and retries for each method, as they stand beside the protos.
+
+    grpcio 1.85 takes the start of a call for more than a second earlier than it was, so a timeout
+    is that much shorter than it says; one of a second fails every call at once.
+    """
     return CONFIG.read_text()
 
 
-def open_channel(target: str, *, own_connection: bool = False) -> grpc.aio.Channel:
-    """Open a channel to ``target`` (any gRPC target string).
+def addresses(target: str) -> tuple[str, ...]:
+    """Split a target into one for each address it names.
+
+    For who wants to open a stream again by another Envoy before the channel knows that one hangs:
+    a channel for each address, and the next one's turn at each attempt.
+    """
+    scheme, colon, rest = target.partition(":")
+    if scheme not in ("ipv4", "ipv6"):
+        return (target,)
+    return tuple(f"{scheme}{colon}{address}" for address in rest.split(",") if address)
+
+
+def open_channel(
+    target: str, *, own_connection: bool = False, watch: Watch = NEAR
+) -> grpc.aio.Channel:
+    """Open a channel to ``target`` (any gRPC target string) and begin to connect.
 
     ``own_connection`` keeps it from sharing a TCP connection with other channels of this process:
     a proxy that allows N streams per connection silently queues the one after them.
     """
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", service_config()),
+        ("grpc.lb_policy_name", "round_robin"),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", 1000),
-        ("grpc.keepalive_timeout_ms", 500),
-        ("grpc.http2.max_pings_without_data", 0),
+        *_watching(watch),
         ("grpc.http2.lookahead_bytes", 65535),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.use_local_subchannel_pool", int(own_connection)),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", watch.connect_ms),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    return grpc.aio.insecure_channel(target, options=options)
+    channel = grpc.aio.insecure_channel(target, options=options)
+    # The first streams would all go to whichever address happened to be connected first.
+    channel.get_state(try_to_connect=True)
+    return channel
+
+
+def _watching(watch: Watch) -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.keepalive_time_ms", watch.quiet_ms),
+        ("grpc.keepalive_timeout_ms", watch.answer_ms),
+        # Without it the timeout above ends nothing: an unanswered ping is waited for 60 s.
+        ("grpc.http2.ping_timeout_ms", watch.answer_ms),
+        ("grpc.http2.max_pings_without_data", 0),
+        # A warm connection that carries nothing is missed too, before a stream is lost to it.
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

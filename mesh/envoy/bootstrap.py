@@ -8,7 +8,7 @@ from mesh.envoy.listener import listener
 from mesh.envoy.model import Json, Layout, extension, watched
 
 if TYPE_CHECKING:
-    from mesh.services import DoorName
+    from mesh.services import DoorName, Envoy
     from mesh.topology import Region
 
 PREMATURE_RESETS: dict[DoorName, int] = {"edge": 500, "mesh": 100000}
@@ -17,11 +17,12 @@ PREMATURE_RESETS: dict[DoorName, int] = {"edge": 500, "mesh": 100000}
 which is why edge and mesh are two."""
 
 
-def bootstrap(region: Region, door: DoorName, port: int, layout: Layout) -> Json:
+def bootstrap(region: Region, envoy: Envoy, port: int, layout: Layout) -> Json:
     """Return the bootstrap of one Envoy."""
+    door = envoy.door
     return {
         "node": {
-            "id": f"{door}-{region.name}",
+            "id": f"{envoy.name}-{region.name}",
             "cluster": f"{door}-{region.name}",
             "locality": {"region": region.name},
         },

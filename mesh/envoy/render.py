@@ -14,14 +14,14 @@ from mesh.envoy.routes import routes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mesh.services import DoorName
+    from mesh.services import Envoy
     from mesh.topology import Region, Topology
 
 
 def render(
     topology: Topology,
     region: Region,
-    door: DoorName,
+    envoy: Envoy,
     layout: Layout,
     *,
     port: int = 0,
@@ -31,11 +31,11 @@ def render(
 
     ``port`` replaces the topology's when that says 0, any free port.
     """
-    known = tuple(live)
+    known, door = tuple(live), envoy.door
     rendered = Rendered(
         door=door,
         layout=layout,
-        bootstrap=bootstrap(region, door, port or region.door(door).port, layout),
+        bootstrap=bootstrap(region, envoy, port or region.door(door).port_of(envoy.number), layout),
         clusters=clusters(region, door, topology.tuning, layout),
         routes=routes(region, door),
         endpoints={

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Health: TypeAlias = dict[str, str]
 """Replica address to ``healthy`` or the reason why it gets no streams."""
 
-_SECONDS = 2.0
+_SECONDS = 1.0
 
 
 class Admin:

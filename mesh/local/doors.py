@@ -1,4 +1,4 @@
-"""The two Envoys of the region: their ports, their files, their admin sockets."""
+"""The Envoys of the region: their ports, their files, their admin sockets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mesh.local.admin import Admin
 from mesh.local.parts import EnvoyPart
 from mesh.local.ports import Port
 from mesh.local.rotation import Rotation
-from mesh.services import DOORS, DoorName
 
 if TYPE_CHECKING:
     from mesh.local.home import Home
+    from mesh.services import DoorName, Envoy
     from mesh.topology import Region, Topology
 
 
@@ -24,39 +24,53 @@ class Doors:
         """Reserve ports and write files; raise Misconfigured where either is impossible."""
         self._region = region
         self._home = home
-        self.admins = {door: Admin(home.layout(door).admin) for door in DOORS}
-        self._ports: dict[DoorName, Port] = {}
-        for door in DOORS:
-            self._configure(topology, door)
-        self.rotation = Rotation({door: home.layout(door) for door in DOORS}, self.admins)
+        self.envoys = region.envoys()
+        self.admins = {envoy: Admin(home.layout(envoy.name).admin) for envoy in self.envoys}
+        self._ports: dict[Envoy, Port] = {}
+        try:
+            for envoy in self.envoys:
+                self._configure(topology, envoy)
+        except BaseException:
+            self._give_back()
+            raise
+        layouts = {envoy: home.layout(envoy.name) for envoy in self.envoys}
+        self.rotation = Rotation(layouts, self.admins)
 
-    def address(self, door: DoorName) -> str:
-        """Where an Envoy listens."""
-        return self._ports[door].address
+    def addresses(self, door: DoorName) -> list[str]:
+        """Where the Envoys of one kind listen."""
+        return [self._ports[envoy].address for envoy in self.envoys if envoy.door == door]
 
-    def part(self, door: DoorName) -> EnvoyPart:
+    def target(self, door: DoorName) -> str:
+        """Return the gRPC target that stands for all of them."""
+        return "ipv4:" + ",".join(self.addresses(door))
+
+    def part(self, envoy: Envoy) -> EnvoyPart:
         """Return the process of one Envoy."""
         return EnvoyPart(
-            door,
-            self._region.door(door),
-            self._home.layout(door),
-            self.address(door),
-            self.admins[door],
-            self._home.log(door),
+            envoy,
+            self._region.door(envoy.door),
+            self._home.layout(envoy.name),
+            self._ports[envoy].address,
+            self.admins[envoy],
+            self._home.log(envoy.name),
         )
 
     async def close(self) -> None:
         """Give the ports back."""
-        for port in self._ports.values():
-            port.close()
+        self._give_back()
         await asyncio.gather(*(admin.close() for admin in self.admins.values()))
 
-    def _configure(self, topology: Topology, door: DoorName) -> None:
-        region = self._region
-        setting = f"regions.{region.name}.{door}.port in {topology.path}"
-        port = Port(region.host, region.door(door).port, setting=setting)
-        self._ports[door] = port
-        layout = self._home.layout(door)
-        rendered = render(topology, region, door, layout, port=port.number)
-        validate(rendered)
+    def _give_back(self) -> None:
+        for port in self._ports.values():
+            port.close()
+
+    def _configure(self, topology: Topology, envoy: Envoy) -> None:
+        region, door = self._region, self._region.door(envoy.door)
+        setting = f"regions.{region.name}.{envoy.door}.port in {topology.path}"
+        port = Port(region.host, door.port_of(envoy.number), setting=setting)
+        self._ports[envoy] = port
+        layout = self._home.layout(envoy.name)
+        rendered = render(topology, region, envoy, layout, port=port.number)
+        if not envoy.number:  # the others are the same
+            validate(rendered)
         write(rendered)

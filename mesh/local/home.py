@@ -6,18 +6,15 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mesh.envoy.files import replace
 from mesh.envoy.model import Layout
 from voicemesh.errors import Misconfigured
 
-if TYPE_CHECKING:
-    from mesh.services import DoorName
-
 VARIABLE = "VOICEMESH_HOME"
 _LONGEST = 80
-"""Characters: the path of a Unix socket ends at 107, and ours add up to 25."""
+"""Characters: the path of a Unix socket ends at 107, and ours add up to 27."""
 
 
 class Home:
@@ -48,9 +45,9 @@ class Home:
         """Return the log of one process."""
         return self.folder / "logs" / f"{name}.log"
 
-    def layout(self, door: DoorName) -> Layout:
-        """Return the files of one Envoy."""
-        return Layout(self.folder / "envoy" / door, self.log(f"{door}-access"))
+    def layout(self, envoy: str) -> Layout:
+        """Return the files of one Envoy, by its process's name."""
+        return Layout(self.folder / "envoy" / envoy, self.log(f"{envoy}-access"))
 
     def take(self) -> None:
         """Become its owner; raise Misconfigured where another supervisor is."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mesh.envoy.model import Layout
     from mesh.local.admin import Admin
     from mesh.local.rotation import Rotation
-    from mesh.services import DoorName, ServiceName
+    from mesh.services import Envoy, ServiceName
     from mesh.topology import Door, Region, Topology
 
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -40,10 +40,10 @@ class EnvoyPart:
     """One Envoy process."""
 
     def __init__(
-        self, door: DoorName, settings: Door, layout: Layout, address: str, admin: Admin, log: Path
+        self, envoy: Envoy, settings: Door, layout: Layout, address: str, admin: Admin, log: Path
     ) -> None:
-        self.door: DoorName = door
-        self.name: str = door
+        self.envoy = envoy
+        self.name = envoy.name
         self.address = address
         self.log = log
         self._settings = settings
@@ -84,7 +84,8 @@ class Circumstances:
     topology: Topology
     region: Region
     models: str
-    mesh_address: str
+    mesh_target: str
+    """gRPC target of the mesh Envoys."""
     drain_seconds: float
     commands: Mapping[ServiceName, Sequence[str]]
     environment: Mapping[str, str]
@@ -163,7 +164,7 @@ class ReplicaPart:
             "METRICS_PORT": str(self.metrics_port),
             "REPLICA": self.name,
             "REGION": around.region.name,
-            "MESH": around.mesh_address,
+            "MESH": around.mesh_target,
             "MODELS": around.models,
             "DRAIN_SECONDS": f"{around.drain_seconds:g}",
             "LOG_LEVEL": level,

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from mesh.envoy.model import Endpoint, Layout
     from mesh.local.admin import Admin
-    from mesh.services import DoorName, ServiceName
+    from mesh.services import Envoy, ServiceName
 
 _PAUSE = 0.02
+_ABSENT = "absent"
+_SILENT = "silent"
 _SETTLE_SECONDS = 5.0
-"""How long Envoy may take to act on a file; longer means it is down, and reads it when it is up."""
+"""How long the Envoys may take to act on a file."""
 
 
 class Rotation:
     """Adds and removes replicas while calls run; no live stream is ever touched by it."""
 
-    def __init__(
-        self, layouts: Mapping[DoorName, Layout], admins: Mapping[DoorName, Admin]
-    ) -> None:
+    def __init__(self, layouts: Mapping[Envoy, Layout], admins: Mapping[Envoy, Admin]) -> None:
         self._layouts = layouts
         self._admins = admins
         self._live: dict[ServiceName, set[Endpoint]] = {}
@@ -45,7 +45,11 @@ class Rotation:
             self._publish(one.service)
 
     async def settled(self, one: Endpoint) -> bool:
-        """Return once Envoy has acted on it; False when it did not in time."""
+        """Return once the Envoys have acted on it; False when they did not in time.
+
+        One that does not answer is not waited for while another does: it is down or hangs, gets no
+        streams, and reads the file before it gets any.
+        """
         wanted = one in self._live.get(one.service, set())
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
@@ -57,14 +61,24 @@ class Rotation:
             return False
 
     async def _agrees(self, one: Endpoint, wanted: bool) -> bool:
-        try:
-            health = await self._admins[SERVICES[one.service].door].health()
-        except Unavailable:
-            return False
-        verdict = health.get(one.service, {}).get(f"{one.address}:{one.port}")
-        return verdict == "healthy" if wanted else verdict is None
+        door = SERVICES[one.service].door
+        asked = [
+            _verdict(admin, one) for envoy, admin in self._admins.items() if envoy.door == door
+        ]
+        verdicts = [verdict for verdict in await asyncio.gather(*asked) if verdict != _SILENT]
+        there = "healthy" if wanted else _ABSENT
+        return bool(verdicts) and all(verdict == there for verdict in verdicts)
 
     def _publish(self, service: ServiceName) -> None:
-        layout = self._layouts[SERVICES[service].door]
-        document = endpoints(service, self._live[service])
-        replace(layout.endpoints(service), text(document))
+        document = text(endpoints(service, self._live[service]))
+        for envoy, layout in self._layouts.items():
+            if envoy.door == SERVICES[service].door:
+                replace(layout.endpoints(service), document)
+
+
+async def _verdict(admin: Admin, one: Endpoint) -> str:
+    try:
+        health = await admin.health()
+    except Unavailable:
+        return _SILENT
+    return health.get(one.service, {}).get(f"{one.address}:{one.port}", _ABSENT)

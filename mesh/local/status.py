@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mesh.local.admin import Admin, Health
     from mesh.local.keeper import Keeper
-    from mesh.services import DoorName
+    from mesh.services import DoorName, Envoy
 
 
 class ProcessStatus(BaseModel):
@@ -35,7 +35,7 @@ class ProcessStatus(BaseModel):
     pid: int | None
     state: str
     health: str
-    """Envoy's view: ``healthy``, or why it sends no streams there."""
+    """The Envoys' view: ``healthy``, or why one of them sends no streams there."""
     calls: int | None
     """Live streams; of an Envoy, those that came in through it."""
     loop_lag_p95_ms: float | None
@@ -59,7 +59,10 @@ class MeshStatus(BaseModel):
     started: str
     """UTC, ISO 8601."""
     edge_address: str
+    """The first of ``edge_addresses``."""
     mesh_address: str
+    edge_addresses: tuple[str, ...]
+    mesh_addresses: tuple[str, ...]
     processes: tuple[ProcessStatus, ...]
 
     def process(self, name: str) -> ProcessStatus:
@@ -72,7 +75,7 @@ class MeshStatus(BaseModel):
 
 
 async def observe(
-    keepers: Iterable[Keeper], admins: Mapping[DoorName, Admin], region: str
+    keepers: Iterable[Keeper], admins: Mapping[Envoy, Admin], region: str
 ) -> tuple[ProcessStatus, ...]:
     """Look at every process; nothing here waits longer than its own time limit."""
     views = dict(zip(admins, await asyncio.gather(*map(_view, admins.values())), strict=True))
@@ -90,8 +93,6 @@ class _View:
         self.calls = calls
 
     def of(self, service: str, address: str) -> str:
-        if not self.answered:
-            return "unknown"
         return self._health.get(service, {}).get(address, "out of use")
 
 
@@ -109,16 +110,16 @@ async def _view(admin: Admin) -> _View:
 
 
 async def _one(
-    keeper: Keeper, views: Mapping[DoorName, _View], client: httpx.AsyncClient, region: str
+    keeper: Keeper, views: Mapping[Envoy, _View], client: httpx.AsyncClient, region: str
 ) -> ProcessStatus:
     part, process = keeper.part, keeper.process
     running = process is not None and process.running
     if isinstance(part, ReplicaPart):
         service: str = part.service
-        health = views[SERVICES[part.service].door].of(part.service, part.address)
+        health = _verdict(views, SERVICES[part.service].door, part)
         load = await metrics.read(client, part.metrics_port) if running else metrics.Load()
     elif isinstance(part, EnvoyPart):
-        view = views[part.door]
+        view = views[part.envoy]
         service, health = "envoy", "healthy" if view.answered else "unknown"
         load = metrics.Load(calls=view.calls)
     else:
@@ -138,3 +139,10 @@ async def _one(
         memory_mib=round(process.memory_mib(), 1) if process and running else 0.0,
         problem=keeper.problem,
     )
+
+
+def _verdict(views: Mapping[Envoy, _View], door: DoorName, part: ReplicaPart) -> str:
+    """Return what the Envoys in front of a replica say of it; those that answer decide."""
+    found = [view for envoy, view in views.items() if envoy.door == door and view.answered]
+    verdicts = [view.of(part.service, part.address) for view in found] or ["unknown"]
+    return next((verdict for verdict in verdicts if verdict != "healthy"), "healthy")

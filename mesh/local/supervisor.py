@@ -1,6 +1,6 @@
 """A whole mesh on this machine, as a context manager.
 
-``async with LocalMesh(load(LOCAL), models="scripted") as mesh:`` starts two Envoys and every
+``async with LocalMesh(load(LOCAL), models="scripted") as mesh:`` starts the Envoys and every
 service, waits until calls can be placed at ``mesh.edge_address``, starts again what crashes, and
 leaves no process behind, however the block or this process ends.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +20,7 @@ from mesh.local.home import Home
 from mesh.local.keeper import State
 from mesh.local.parts import Circumstances, ReplicaPart
 from mesh.local.status import MeshStatus, observe
-from mesh.services import DOORS, START_ORDER, DoorName, ServiceName
+from mesh.services import START_ORDER, ServiceName
 from mesh.topology import engines, one_region
 from voicemesh.errors import InvalidInput, NotFound
 
@@ -85,13 +86,33 @@ class LocalMesh:
 
     @property
     def edge_address(self) -> str:
-        """Where callers come in, ``host:port``."""
-        return self._doors.address("edge")
+        """Where callers come in, ``host:port``: the first of ``edge_addresses``."""
+        return self.edge_addresses[0]
+
+    @property
+    def edge_addresses(self) -> list[str]:
+        """Where callers come in; each serves as well as the other."""
+        return self._doors.addresses("edge")
+
+    @property
+    def edge_target(self) -> str:
+        """Target of the whole edge, for gRPC: a client of it survives the death of one Envoy."""
+        return self._doors.target("edge")
 
     @property
     def mesh_address(self) -> str:
-        """Where our services reach each other."""
-        return self._doors.address("mesh")
+        """Where our services reach each other: the first of ``mesh_addresses``."""
+        return self.mesh_addresses[0]
+
+    @property
+    def mesh_addresses(self) -> list[str]:
+        """Where our services reach each other; each serves as well as the other."""
+        return self._doors.addresses("mesh")
+
+    @property
+    def mesh_target(self) -> str:
+        """Target that our services are given, for gRPC."""
+        return self._doors.target("mesh")
 
     async def __aenter__(self) -> Self:
         self.home.take()
@@ -135,12 +156,22 @@ class LocalMesh:
             started=self._started_at,
             edge_address=self.edge_address,
             mesh_address=self.mesh_address,
+            edge_addresses=tuple(self.edge_addresses),
+            mesh_addresses=tuple(self.mesh_addresses),
             processes=await observe(self._fleet, self._doors.admins, self.region.name),
         )
 
-    async def envoy_stats(self, door: DoorName) -> dict[str, int]:
-        """Return every counter and gauge of one Envoy."""
-        return await self._doors.admins[door].stats()
+    async def envoy_stats(self, name: str) -> dict[str, int]:
+        """Return every counter and gauge of one Envoy, or the sums over those of a door."""
+        chosen = [one for one in self._doors.envoys if name in (one.name, one.door)]
+        if not chosen:
+            known = ", ".join(one.name for one in self._doors.envoys)
+            raise NotFound(f"there is no Envoy {name!r}; there are {known}", process=name)
+        stats = await asyncio.gather(*(self._doors.admins[one].stats() for one in chosen))
+        total: Counter[str] = Counter()
+        for one_of_them in stats:
+            total.update(one_of_them)
+        return dict(total)
 
     async def scale(
         self, service: ServiceName, replicas: int, *, wait: bool = False
@@ -184,8 +215,8 @@ class LocalMesh:
 
     async def _start(self) -> None:
         await self._control.open()
-        for door in DOORS:
-            self._fleet.keep(self._doors.part(door))
+        for envoy in self._doors.envoys:
+            self._fleet.keep(self._doors.part(envoy))
         for service in START_ORDER:
             if service in self.region.services:
                 for _ in range(self.region.services[service].replicas):
@@ -208,7 +239,7 @@ class LocalMesh:
             topology=self.topology,
             region=self.region,
             models=self._models,
-            mesh_address=self.mesh_address,
+            mesh_target=self.mesh_target,
             drain_seconds=self._drain_seconds,
             commands=self._commands,
             environment=self._environment,
@@ -228,6 +259,8 @@ class LocalMesh:
             "models": self._models,
             "edge_address": self.edge_address,
             "mesh_address": self.mesh_address,
+            "edge_addresses": self.edge_addresses,
+            "mesh_addresses": self.mesh_addresses,
             "processes": [
                 {
                     "name": keeper.part.name,

@@ -84,7 +84,7 @@ def test_up_status_scale_restart_down(tmp_path: Path, monkeypatch: pytest.Monkey
         up = run("up", "-t", str(topology_file(tmp_path)), "--models", "scripted", "-d", "--json")
         shown = json.loads(up)
         assert [one["name"] for one in shown["processes"]] == [
-            "edge", "mesh", "gateway-0", "orchestrator-0", "stt-0", "llm-0",
+            "edge-0", "edge-1", "mesh-0", "mesh-1", "gateway-0", "orchestrator-0", "stt-0", "llm-0",
         ]  # fmt: skip
         assert {one["health"] for one in shown["processes"]} == {"healthy"}
         assert "orchestrator-0" in run("status")
@@ -96,8 +96,9 @@ def test_up_status_scale_restart_down(tmp_path: Path, monkeypatch: pytest.Monkey
         pid = ask(home, do="kill", process="gateway-0")
         eventually(lambda: _restarts(home, "gateway-0") == 1)
         assert not alive(pid)
-        stats = ask(home, do="stats", door="mesh")
-        assert stats["cluster.orchestrator.membership_healthy"] == 1
+        for door, healthy in (("mesh-1", 1), ("mesh", 2)):
+            stats = ask(home, do="stats", door=door)
+            assert stats["cluster.orchestrator.membership_healthy"] == healthy
         with pytest.raises(VoicemeshError, match="there is no process 'tts-0'") as caught:
             run("restart", "tts-0")
         assert (caught.value.reason, caught.value.details) == ("NOT_FOUND", {"process": "tts-0"})
@@ -197,14 +198,14 @@ def test_requests_that_make_no_sense_are_refused(
 
 def test_render_writes_files_that_envoy_accepts(tmp_path: Path) -> None:
     written = run("envoy", "render", "--out", str(tmp_path), "--check").splitlines()
-    assert written[-1] == "2 configurations: Envoy accepts them"
+    assert written[-1] == "4 configurations: Envoy accepts them"
     assert all(Path(line).is_file() for line in written[:-1])
-    assert (tmp_path / "local" / "mesh" / "endpoints" / "orchestrator.json").is_file()
+    assert (tmp_path / "local" / "mesh-0" / "endpoints" / "orchestrator.json").is_file()
 
 
 def test_render_prints_by_file() -> None:
     files = json.loads(run("envoy", "render"))
-    assert "/etc/voicemesh/local/edge/envoy.json" in files
+    assert "/etc/voicemesh/local/edge-1/envoy.json" in files
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "scale", "restart", "envoy"])
@@ -224,7 +225,7 @@ def test_a_signal_during_the_start_leaves_nothing(
             [sys.executable, "-c", _COMMANDS, *arguments], cwd=Path(__file__).parents[2]
         )
         with starting:
-            eventually(lambda: len(home.read_state().get("processes", [])) == 3)
+            eventually(lambda: len(home.read_state().get("processes", [])) == 5)
             everything = [one["pid"] for one in home.read_state()["processes"] if one["pid"]]
             starting.send_signal(signal.SIGINT)
             assert starting.wait(WAIT_SECONDS) == 130

@@ -18,7 +18,7 @@ from mesh.envoy import Endpoint, Layout, Rendered, check, lint, render, validate
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.files import text
 from mesh.envoy.model import Json
-from mesh.services import DOORS, SERVICES, DoorName
+from mesh.services import DOORS, SERVICES, DoorName, Envoy
 from mesh.topology import LOCAL, load, one_region, parse
 from voicemesh.errors import Misconfigured
 
@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parent / "golden"
 RUN = Path("/run/voicemesh")
 
 
-def rendered(door: DoorName, folder: Path = RUN) -> Rendered:
+def rendered(door: DoorName, folder: Path = RUN, number: int = 0) -> Rendered:
     topology = load(LOCAL)
     region = one_region(topology)
     live = [
@@ -34,8 +34,19 @@ def rendered(door: DoorName, folder: Path = RUN) -> Rendered:
         for index, name in enumerate(SERVICES)
         for replica in range(region.services[name].replicas)
     ]
-    layout = Layout(folder / door, folder / "logs" / f"{door}-access.log")
-    return render(topology, region, door, layout, live=live)
+    envoy = Envoy(door, number)
+    layout = Layout(folder / envoy.name, folder / "logs" / f"{envoy.name}-access.log")
+    return render(topology, region, envoy, layout, live=live)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_both_of_a_pair_differ_in_name_and_port_only(door: DoorName) -> None:
+    port = one_region(load(LOCAL)).door(door).port
+    first, second = rendered(door), rendered(door, number=1)
+    for path, document in first.files().items():
+        other = second.files()[Path(str(path).replace(f"{door}-0", f"{door}-1"))]
+        same = text(document).replace(f"{door}-0", f"{door}-1")
+        assert same.replace(f'"port_value": {port}', f'"port_value": {port + 10}') == text(other)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -65,7 +76,7 @@ def test_slow_start_is_off_unless_asked_for() -> None:
         update={"tuning": load(LOCAL).tuning.model_copy(update={"slow_start_seconds": 30})}
     )
     layout = Layout(RUN / "mesh", RUN / "log")
-    slow = render(asked, one_region(asked), "mesh", layout, port=1)
+    slow = render(asked, one_region(asked), Envoy("mesh"), layout, port=1)
     validate(slow)
     assert "'slow_start_window': '30s'" in str(slow.clusters)
     assert "slow_start" not in str(rendered("mesh").clusters)
@@ -86,7 +97,7 @@ def test_endpoints_are_grouped_by_region_and_priority() -> None:
 
 def test_a_service_that_a_region_lacks_has_no_route_there() -> None:
     topology = parse("name: a\nregions: [{name: b, services: {stt: {}}}]", Path("t.yaml"))
-    mesh = render(topology, one_region(topology), "mesh", Layout(RUN, RUN / "log"), port=1)
+    mesh = render(topology, one_region(topology), Envoy("mesh"), Layout(RUN, RUN / "log"), port=1)
     assert [one["name"] for one in mesh.clusters["resources"]] == ["stt"]
 
 

@@ -25,13 +25,19 @@ async def test_everything_serves_and_nothing_is_left(tmp_path: Path) -> None:
     async with echo_mesh(tmp_path, progress=lambda name, state: seen.append((name, state))) as mesh:
         status = await mesh.status()
         names = [one.name for one in status.processes]
-        assert names == ["edge", "mesh", "gateway-0", "orchestrator-0", "orchestrator-1"]
+        assert names == [
+            "edge-0", "edge-1", "mesh-0", "mesh-1",
+            "gateway-0", "orchestrator-0", "orchestrator-1",
+        ]  # fmt: skip
         assert {one.state for one in status.processes} == {"serving"}
         assert {one.health for one in status.processes} == {"healthy"}
         assert all(one.memory_mib > 10 and one.calls == 0 for one in status.processes)
-        assert mesh.home.read_state()["edge_address"] == mesh.edge_address
+        state = mesh.home.read_state()
+        assert state["edge_address"] == state["edge_addresses"][0] == mesh.edge_address
+        assert state["mesh_addresses"] == mesh.mesh_addresses
+        assert mesh.mesh_target == "ipv4:" + ",".join(status.mesh_addresses)
         assert mesh.home.control.stat().st_mode & 0o777 == 0o600
-        assert mesh.home.layout("mesh").admin.stat().st_mode & 0o777 == 0o600
+        assert mesh.home.layout("mesh-1").admin.stat().st_mode & 0o777 == 0o600
         pids = [one.pid for one in status.processes]
     assert not any(pid and alive(pid) for pid in pids)
     assert not mesh.home.taken
@@ -47,7 +53,7 @@ async def test_streams_spread_over_the_replicas_and_are_counted(tmp_path: Path) 
         assert min(spread.values()) >= 5
         status = await mesh.status()
         assert {one.name: one.calls for one in status.of("orchestrator")} == spread
-        assert status.process("mesh").calls == 20
+        assert status.process("mesh-0").calls == 20
         assert status.process("orchestrator-0").loop_lag_p95_ms is not None
         for stream in streams:
             await stream.end()
@@ -166,9 +172,9 @@ async def test_restarting_a_replica_refuses_nobody(tmp_path: Path) -> None:
 async def test_an_envoy_comes_back_on_its_own_address(tmp_path: Path) -> None:
     async with echo_mesh(tmp_path) as mesh:
         address = mesh.mesh_address
-        mesh.process("mesh").kill()
-        await restarted(mesh, "mesh")
-        assert await mesh.restart("edge") == "edge"
+        mesh.process("mesh-0").kill()
+        await restarted(mesh, "mesh-0")
+        assert await mesh.restart("edge-0") == "edge-0"
         await until(mesh, lambda status: {one.health for one in status.processes} == {"healthy"})
         async with Caller(address) as caller:
             await (await caller.open()).end()
@@ -217,7 +223,7 @@ async def test_two_meshes_do_not_share_a_home(tmp_path: Path) -> None:
 
 async def test_unknown_names_and_counts_are_refused(tmp_path: Path) -> None:
     async with echo_mesh(tmp_path) as mesh:
-        with pytest.raises(NotFound, match="there are edge, mesh, gateway-0"):
+        with pytest.raises(NotFound, match="there are edge-0, edge-1, mesh-0, mesh-1, gateway-0"):
             mesh.process("gateway-7")
         with pytest.raises(NotFound, match="has no stt"):
             await mesh.scale("stt", 1)

@@ -28,7 +28,8 @@ def test_local_topology_runs_every_service() -> None:
     assert set(region.services) == set(SERVICES)
     assert region.services["orchestrator"].replicas == 2
     assert region.services["llm"].engines["embedded"] == ("retrieval", "smollm2")
-    assert (region.edge.port, region.mesh.port) == (7000, 7001)
+    ports = {one.name: region.door(one.door).port_of(one.number) for one in region.envoys()}
+    assert ports == {"edge-0": 7000, "edge-1": 7010, "mesh-0": 7001, "mesh-1": 7011}
     assert topology.path == LOCAL
 
 
@@ -47,6 +48,8 @@ def test_environment_takes_plain_numbers() -> None:
 STT = "regions[0].services.stt"
 EDGE = "    edge: {port: 70000}\n    services:"
 SAME = "    edge: {port: 7}\n    mesh: {port: 7}\n    services:"
+NEAR = "    edge: {port: 7}\n    mesh: {port: 17}\n    services:"
+NAMED = "    host: localhost\n    services:"
 END = "[scripted]}\n"
 
 
@@ -66,6 +69,8 @@ END = "[scripted]}\n"
         (END, END + "log_level: loud\n", 9, "log_level", "it is 'loud'"),
         ("    services:", EDGE, 4, "regions[0].edge.port", "65535"),
         ("    services:", SAME, 3, "regions[0]", "different ports"),
+        ("    services:", NEAR, 3, "regions[0]", "edge-1 and mesh-0 both listen on port 17"),
+        ("    services:", NAMED, 4, "regions[0].host", "it is 'localhost'"),
         (GOOD, "name: [", 1, "", "correct the YAML"),
         (GOOD, "", 1, "", "valid dictionary"),
     ],

@@ -122,7 +122,7 @@ async def failing_in_a_mesh(pids: list[int]) -> None:
         members = await mesh.members()
         assert members is not None
         assert members.models == "scripted"
-        assert {"edge", "mesh", "gateway-0"} <= {one.name for one in members.members}
+        assert {"edge-0", "mesh-0", "gateway-0"} <= {one.name for one in members.members}
         pids += [members.supervisor_pid, *(one.pid for one in members.members)]
         assert all(map(alive, pids))
         raise ZeroDivisionError
