@@ -1,0 +1,182 @@
+"""Holds calls that check themselves: speaks its lines, waits for each answer, hangs up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicemesh.audio import tonetext
+from voicemesh.chaos.gaps import Heard
+from voicemesh.chaos.talk import EXTRAS
+from voicemesh.chaos.verdict import Evidence, Said
+from voicemesh.client import FORMATS, Call
+from voicemesh.errors import VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import grpc.aio
+
+    from voicemesh.chaos.talk import Line, Talk
+    from voicemesh.client.playback import Piece
+
+FORMAT = FORMATS["pcmu"]
+ANSWER_SECONDS = 25.0
+"""A call that is not answered for so long goes no further."""
+QUIET_SECONDS = 0.1
+"""Silence after which it is worth looking whether the answer is complete."""
+HEARD_OUT_SECONDS = 2.5
+"""Silence after which an answer that nobody can read is taken to be complete."""
+GOODBYE_SECONDS = 15.0
+_ENDS = (".", tonetext.DAMAGED)
+"""How a sentence ends that was heard to its end."""
+
+
+@dataclass(eq=False)
+class Held:
+    """One call that is over."""
+
+    evidence: Evidence
+    row: int
+    began: float
+    ended: float = 0.0
+    answers: list[Heard] = field(default_factory=list)
+    tools: list[str] = field(default_factory=list)
+    """Words of each line that asked for the tool."""
+
+
+class Caller:
+    """One of the callers of a run: one call after another until the time is over."""
+
+    def __init__(
+        self,
+        row: int,
+        target: str,
+        talk: Callable[[int, int], Talk],
+        done: Callable[[Held], None],
+        channel: grpc.aio.Channel | None = None,
+    ) -> None:
+        self._row = row
+        self._target = target
+        self._talk = talk
+        self._done = done
+        self._channel = channel
+
+    async def run(self, until: float) -> None:
+        """Hold calls until `until`; the last one is ended in peace."""
+        clock, number = time.monotonic, 0
+        while not number or clock() < until:
+            talk = self._talk(self._row, number)
+            held = Held(Evidence(f"caller {self._row} call {number}", talk), self._row, clock())
+            try:
+                await self._hold(held, until)
+            except VoicemeshError as error:
+                held.evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
+            held.ended = clock()
+            self._done(held)
+            number += 1
+
+    async def _hold(self, held: Held, until: float) -> None:
+        async with Call.place(
+            self._target, channel=self._channel, bot="chaos", caller_format=FORMAT
+        ) as call:
+            held.evidence.call = call.started.call_id
+            try:
+                await _Conversation(call, held).run(until)
+            finally:
+                evidence = held.evidence
+                evidence.heard_samples = call.playback.heard_samples
+            call.hang_up()
+            ended = await call.wait_ended(GOODBYE_SECONDS)
+        evidence.journal = ended.journal
+        if ended.reason != "caller_hung_up":
+            evidence.failure = f"ended: {ended.reason}"
+
+
+class _Conversation:
+    """One call while it goes on."""
+
+    def __init__(self, call: Call, held: Held) -> None:
+        self._call = call
+        self._held = held
+        self._taken = 0
+        self._read: tuple[int, list[str]] = (0, [])
+
+    async def run(self, until: float) -> None:
+        call, talk = self._call, self._held.evidence.talk
+        goes_on = await self._answer(len(talk.greeting))
+        self._take()
+        for turn in range(1, talk.turns + 1):
+            if not goes_on or call.over or call.clock() >= until:
+                break
+            line = talk.line(turn)
+            asked = await self._say(line)
+            goes_on = await self._answer(line.answers, asked)
+            self._note(line, asked)
+        self._take()
+
+    async def _say(self, line: Line) -> float:
+        call, evidence = self._call, self._held.evidence
+        said = await call.say(line.samples)
+        evidence.said.append(Said(line.text, said.speech_start, said.speech_end))
+        if line.uses_tool:
+            self._held.tools.append(line.text)
+        return call.sent.sent_at(said.speech_end) or call.clock()
+
+    async def _answer(self, sentences: int, asked: float | None = None) -> bool:
+        """Return once the answer was heard; False if it did not come."""
+        call = self._call
+        began = call.clock() if asked is None else asked
+        patience = QUIET_SECONDS if self._held.evidence.talk.readable else HEARD_OUT_SECONDS
+        while not call.over:
+            now, until = call.clock(), call.playback.audible_until
+            if now >= until + patience and self._complete(sentences):
+                return True
+            if now >= max(began, until) + ANSWER_SECONDS:
+                return False
+            # Looked at again when something comes, or when what came has been heard out.
+            left = until + patience - now
+            await call.change(left if left > 0 else ANSWER_SECONDS)
+        return False
+
+    def _pieces(self) -> list[Piece]:
+        return self._call.playback.pieces[self._taken :]
+
+    def _complete(self, sentences: int) -> bool:
+        pieces = self._pieces()
+        if not pieces or not self._held.evidence.talk.readable:
+            return bool(pieces)
+        whole = [text for text in self._texts(pieces) if text.endswith(_ENDS)]
+        return len([text for text in whole if text not in EXTRAS]) >= sentences
+
+    def _texts(self, pieces: list[Piece]) -> list[str]:
+        """Return the words in the sound; what was read before is not read again."""
+        count = sum(piece.count for piece in pieces)
+        if count != self._read[0]:
+            sound = [piece.samples for piece in pieces if piece.samples is not None]
+            self._read = count, tonetext.texts(np.concatenate(sound), self._call.playback.rate)
+        return self._read[1]
+
+    def _take(self) -> list[Piece]:
+        """Keep the words that arrived, and return their pieces."""
+        pieces = self._pieces()
+        evidence = self._held.evidence
+        if pieces and evidence.talk.readable:
+            evidence.heard += self._texts(pieces)
+        self._taken += len(pieces)
+        self._read = 0, []
+        return pieces
+
+    def _note(self, line: Line, asked: float) -> None:
+        """Keep what was heard of an answer, and when."""
+        pieces, rate = self._take(), self._call.playback.rate
+        runs = tuple((piece.play_at, piece.play_at + piece.count / rate) for piece in pieces)
+        if runs:
+            sort = "tool" if line.uses_tool else "plain"
+            call = self._held.evidence.call
+            # Who conducted this turn, and the one before.
+            replicas = frozenset(turn.report.replica for turn in self._call.turns[-2:])
+            self._held.answers.append(Heard(call, self._held.row, sort, asked, runs, replicas))

@@ -1,0 +1,144 @@
+"""What the caller had to wait for, and which fault it was.
+
+A gap is silence that an undisturbed call would not have had: a hole within the bot's answer, or an
+answer that came later than answers of its kind do while nothing goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FAINTEST_SECONDS = 0.02
+"""A shorter hole is one late frame, and inaudible."""
+LATER_SECONDS = 0.1
+"""An answer that is less late than this is as other answers are."""
+REACH_SECONDS = 3.0
+"""How long after a fault was over it may still be the reason for a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One answer as the caller heard it; times are seconds of one clock."""
+
+    call: str
+    row: int
+    """Which caller."""
+    sort: str
+    """What takes equally long while nothing goes wrong."""
+    asked: float
+    """When the caller had said the last word."""
+    runs: tuple[tuple[float, float], ...]
+    """From when until when something was heard."""
+    replicas: frozenset[str] = frozenset()
+    """The orchestrators that had the call, as far as is known."""
+
+    @property
+    def wait(self) -> float:
+        """How long the answer took."""
+        return self.runs[0][0] - self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that struck."""
+
+    name: str
+    """Kind and target."""
+    process: str
+    at: float
+    until: float
+    service: str = ""
+    alone: bool = False
+    """Whether no other replica could have taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Silence at the caller."""
+
+    call: str
+    row: int
+    begin: float
+    end: float
+    waiting: bool
+    """Whether the caller waited for an answer; otherwise the bot was speaking."""
+    cause: Struck | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return self.end - self.begin
+
+
+@dataclass(slots=True)
+class Gaps:
+    """All gaps of a run."""
+
+    usual: Mapping[str, float] = field(default_factory=dict)
+    """How long an answer of each sort takes while nothing goes wrong."""
+    found: list[Gap] = field(default_factory=list)
+
+    def longest(self, count: int) -> list[Gap]:
+        """Return the longest gaps, longest first."""
+        return sorted(self.found, key=lambda gap: -gap.seconds)[:count]
+
+    def by_fault(self) -> dict[str, list[float]]:
+        """Return the gaps by the fault that caused them, seconds; "" is none that is known."""
+        named: dict[str, list[float]] = defaultdict(list)
+        for gap in self.found:
+            named[_name(gap.cause)].append(gap.seconds)
+        return dict(named)
+
+
+def find(answers: Sequence[Heard], faults: Sequence[Struck], calm_until: float) -> Gaps:
+    """Return the gaps in the answers; until `calm_until` nothing had gone wrong yet."""
+    usual = _usual(answers, calm_until)
+    gaps = Gaps(usual)
+    for heard in answers:
+        for begin, end, waiting in _silences(heard, usual):
+            cause = _cause(begin, end, heard, faults)
+            gaps.found.append(Gap(heard.call, heard.row, begin, end, waiting, cause))
+    return gaps
+
+
+def _usual(answers: Iterable[Heard], calm_until: float) -> dict[str, float]:
+    calm: dict[str, list[float]] = defaultdict(list)
+    every: dict[str, list[float]] = defaultdict(list)
+    for heard in answers:
+        every[heard.sort].append(heard.wait)
+        if heard.runs[-1][1] <= calm_until:
+            calm[heard.sort].append(heard.wait)
+    return {sort: median(calm.get(sort) or waits) for sort, waits in every.items()}
+
+
+def _silences(heard: Heard, usual: Mapping[str, float]) -> Iterable[tuple[float, float, bool]]:
+    due = heard.asked + usual[heard.sort]
+    if heard.runs[0][0] - due >= LATER_SECONDS:
+        yield due, heard.runs[0][0], True
+    for (_, end), (begin, _) in zip(heard.runs, heard.runs[1:], strict=False):
+        if begin - end >= FAINTEST_SECONDS:
+            yield end, begin, False
+
+
+def _cause(begin: float, end: float, heard: Heard, faults: Iterable[Struck]) -> Struck | None:
+    """Return the newest fault that can be the reason; on the call's path, if there is one."""
+    near = [each for each in faults if each.at <= end and each.until + REACH_SECONDS >= begin]
+    on_path = [each for each in near if _on_path(each, heard)]
+    return max(on_path, key=lambda each: each.at, default=None)
+
+
+def _on_path(fault: Struck, heard: Heard) -> bool:
+    known = fault.service == "orchestrator" and heard.replicas
+    return fault.process in heard.replicas if known else True
+
+
+def _name(cause: Struck | None) -> str:
+    if cause is None:
+        return ""
+    return f"{cause.name} (none left)" if cause.alone else cause.name

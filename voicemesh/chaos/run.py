@@ -1,0 +1,144 @@
+"""One run: a mesh, callers, and what goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voicemesh.channel import open_channel
+from voicemesh.chaos.caller import Caller, Held
+from voicemesh.chaos.faults import Injector
+from voicemesh.chaos.mesh import TOPOLOGY, Mesh, started
+from voicemesh.chaos.outcome import Outcome
+from voicemesh.chaos.plan import Kind, Target, plan
+from voicemesh.chaos.rehearsal import rehearsed
+from voicemesh.chaos.talk import ScriptedTalk
+from voicemesh.chaos.tools import NoteService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import grpc.aio
+
+    from voicemesh.chaos.plan import Fault
+    from voicemesh.chaos.talk import Talk
+    from voicemesh.chaos.tools import Notes
+
+CALM_SECONDS = 8.0
+"""Before the first fault: how long answers take while nothing goes wrong."""
+RAMP_SECONDS = 3.0
+"""Callers begin within so long; all at once would be a burst that only a test makes."""
+CALLS_PER_CHANNEL = 50
+"""An edge that allows a connection 100 streams silently queues the one after them."""
+_TICK_SECONDS = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked for."""
+
+    seed: int
+    calls: int = 10
+    seconds: float = 60.0
+    every: float = 2.0
+    kinds: Sequence[Kind] = (Kind.KILL, Kind.HANG)
+    targets: Sequence[Target] = (Target.ORCHESTRATOR, Target.STT, Target.LLM, Target.TTS)
+    models: str = "scripted"
+    topology: Path = TOPOLOGY
+    logs: Path | None = None
+    """Where to copy the logs of all processes."""
+
+
+async def run(wish: Wish, say: Callable[[str], None]) -> Outcome:
+    """Hold calls, break things, and return what that did; `say` is told what is going on."""
+    faults = plan(wish.seed, wish.seconds, wish.every, wish.kinds, wish.targets)
+    with NoteService() as tool:
+        say("starting a mesh")
+        environment = {"VOICEMESH_CHAOS_TOOL": tool.url}
+        async with started(wish.topology, wish.models, environment) as mesh:
+            talk = _scripted(wish.seed)
+            if wish.models != "scripted":
+                say("rehearsing a call")
+                talk = await rehearsed(mesh)
+            try:
+                return await _run(_Run(wish, mesh, Injector(mesh), talk, tool.notes), faults, say)
+            finally:
+                if wish.logs:
+                    mesh.keep_logs(wish.logs)
+
+
+@dataclass(frozen=True)
+class _Run:
+    wish: Wish
+    mesh: Mesh
+    injector: Injector
+    talk: Callable[[int, int], Talk]
+    notes: Notes
+
+
+def _scripted(seed: int) -> Callable[[int, int], Talk]:
+    def talk(row: int, number: int) -> Talk:
+        return ScriptedTalk(seed, row * 1000 + number)
+
+    return talk
+
+
+async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None]) -> Outcome:
+    wish, held, late = parts.wish, list[Held](), list[float]()
+    began = time.monotonic() + CALM_SECONDS + RAMP_SECONDS
+    until = began + wish.seconds
+    async with AsyncExitStack() as stack:
+        watch = asyncio.create_task(_watch_clock(late))
+        stack.callback(watch.cancel)
+        say(f"{wish.calls} calls, {len(faults)} faults from seed {wish.seed}")
+        channels = await _channels(parts.mesh.edge, wish.calls, stack)
+        calls = [
+            asyncio.create_task(_calling(parts, row, channels, held, until))
+            for row in range(wish.calls)
+        ]
+        await asyncio.gather(parts.injector.run(faults, began), *calls)
+    return Outcome(
+        seed=wish.seed,
+        seconds=wish.seconds,
+        callers=wish.calls,
+        began=began,
+        held=held,
+        struck=parts.injector.struck,
+        skipped=parts.injector.skipped,
+        results=parts.notes.results(),
+        effects=parts.notes.effects(),
+        tool_requests=parts.notes.requests,
+        late=late,
+    )
+
+
+async def _channels(edge: str, calls: int, stack: AsyncExitStack) -> list[grpc.aio.Channel]:
+    channels = []
+    for _ in range(-(-calls // CALLS_PER_CHANNEL)):
+        channel = open_channel(edge, own_connection=True)
+        stack.push_async_callback(channel.close)
+        channels.append(channel)
+    return channels
+
+
+async def _calling(
+    parts: _Run, row: int, channels: Sequence[grpc.aio.Channel], held: list[Held], until: float
+) -> None:
+    await asyncio.sleep(RAMP_SECONDS * row / parts.wish.calls)
+    channel = channels[row % len(channels)]
+    caller = Caller(row, parts.mesh.edge, parts.talk, held.append, channel)
+    await caller.run(until)
+
+
+async def _watch_clock(late: list[float]) -> None:
+    """Measure how late this process itself is: what it delays is no gap of the mesh's."""
+    due = time.monotonic()
+    while True:
+        due += _TICK_SECONDS
+        await asyncio.sleep(max(due - time.monotonic(), 0))
+        late.append(max(time.monotonic() - due, 0.0))
+        due = max(due, time.monotonic() - _TICK_SECONDS)

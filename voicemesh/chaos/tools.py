@@ -1,0 +1,116 @@
+"""The service that bots call: it does a thing once for each key, and counts what it did."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+_MAX_BODY = 16 * 1024
+_IDLE_SECONDS = 30.0
+DELAY_SECONDS = 0.15
+"""How long a call takes: long enough for a fault to strike in the middle of it."""
+
+
+class Notes:
+    """What was written down. Safe for use by many threads."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        """How often anything was asked, the same thing again included."""
+        self._lock = threading.Lock()
+        self._answers: dict[str, str] = {}
+        self._keys: dict[str, set[str]] = defaultdict(set)
+        self._first: dict[str, str] = {}
+
+    def write(self, text: str, key: str) -> str:
+        """Write a text down, once for each key; return the answer, JSON."""
+        with self._lock:
+            self.requests += 1
+            if key not in self._answers:
+                self._answers[key] = str(len(self._answers) + 1000)
+                self._keys[text].add(key)
+                self._first.setdefault(text, self._answers[key])
+            return self._answers[key]
+
+    def results(self) -> dict[str, str]:
+        """Return what each text was answered, the first time."""
+        with self._lock:
+            return dict(self._first)
+
+    def effects(self) -> dict[str, int]:
+        """Return how often each text was really written down."""
+        with self._lock:
+            return {text: len(keys) for text, keys in self._keys.items()}
+
+
+class NoteService:
+    """The service on a loopback port, for as long as the block runs."""
+
+    def __init__(self, delay_seconds: float = DELAY_SECONDS) -> None:
+        self.notes = Notes()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.notes = self.notes
+        self._server.delay_seconds = delay_seconds
+        self._thread = threading.Thread(target=self._server.serve_forever, name="notes")
+
+    @property
+    def url(self) -> str:
+        """Return its base address."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    notes: Notes
+    delay_seconds: float
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_SECONDS
+
+    def do_POST(self) -> None:
+        size = int(self.headers.get("Content-Length") or 0)
+        if not 0 < size <= _MAX_BODY:
+            self._answer(HTTPStatus.BAD_REQUEST, "{}")
+            return
+        asked = json.loads(self.rfile.read(size))
+        key = self.headers.get("Idempotency-Key", "")
+        # Half before and half behind the effect: a kill may strike on either side of it.
+        time.sleep(self.server.delay_seconds / 2)
+        answer = self.server.notes.write(str(asked.get("text", "")), key)
+        time.sleep(self.server.delay_seconds / 2)
+        self._answer(HTTPStatus.OK, answer)
+
+    def _answer(self, status: HTTPStatus, body: str) -> None:
+        data = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            self.close_connection = True  # whoever asked was killed
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay quiet."""
