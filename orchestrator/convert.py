@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -23,13 +24,16 @@ MAX_WORDS = 2000
 MAX_CHUNK_SECONDS = 1
 MAX_CALL_SECONDS = 2 * 86400
 """Offsets beyond it are a mistake: no call lasts that long."""
+CALL_ID = re.compile(r"[a-z0-9-]{1,64}")
 DIGITS = frozenset("0123456789*#ABCD")
 
 
 def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
     """Check an ``open`` and return what it says. Raise InvalidInput with field and limit."""
-    if not 0 < len(opening.call_id) <= MAX_NAME:
-        raise InvalidInput("open.call_id", f"must have 1 to {MAX_NAME} characters", limit=MAX_NAME)
+    if not CALL_ID.fullmatch(opening.call_id):
+        raise InvalidInput(
+            "open.call_id", f"must be 1 to {MAX_NAME} of a-z, 0-9 and -", limit=MAX_NAME
+        )
     if opening.epoch < 1:
         raise InvalidInput("open.epoch", "must be at least 1", limit=1)
     if opening.attempt < 1:

@@ -132,6 +132,8 @@ class ModelGateway:
         self.over = False
         self.deaf = False
         """Whether words may be lost: every recogniser is gone."""
+        self.hasty = False
+        """Whether the last words may be lost: recognisers fail, and nobody waits for long."""
         self.said_bye = False
         self.committed = self.received = 0
         self._outbox: list[events.Event] = []
@@ -324,7 +326,8 @@ class ModelGateway:
     def _must_be_known(self, committed: int) -> None:
         said = " ".join(e.caller_said.text for e in self.journal.entries if e.caller_said.text)
         due = [word.text for word in self.words if word.end <= committed]
-        assert self.deaf or said.split()[: len(due)] == due, (
+        may_be_lost = self.deaf or (self.over and self.hasty)
+        assert may_be_lost or said.split()[: len(due)] == due, (
             f"{due} committed, but the journal has {said!r}"
         )
 

@@ -66,6 +66,8 @@ def _command(world: World, command: tuple[str, str, str]) -> None:
 def _fault(world: World, fault: tuple[str, str, int]) -> None:
     sense, kind, after = fault
     waiting = getattr(world.faults, sense)
+    if sense == "stt":
+        world.gateway.hasty = True
     if len(waiting) < 3:
         waiting.append(Fault(kind, after) if kind != "fine" else None)
 

@@ -1,0 +1,172 @@
+"""The smaller parts, each for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, strategies as st
+
+from orchestrator import commands, events
+from orchestrator.conversation import CallFacts, Conversation
+from orchestrator.digits import DIGITS, MAX_DIGITS, Digits
+from orchestrator.ledger import Ledger
+from orchestrator.outlet import Outlet
+from orchestrator.waterfall import Waterfall
+from voicemesh.api.journal.v1 import turn_pb2
+from voicemesh.bots import Bot
+from voicemesh.errors import OutOfOrder
+from voicemesh.journal import Memory
+
+RATE = 8000
+
+# Digits.
+
+
+def pressed(keys: str) -> Digits:
+    digits = Digits(Ledger(Memory(), 0.0))
+    for offset, key in enumerate(keys):
+        assert digits.pressed(events.DigitPressed(offset, key))
+    return digits
+
+
+@pytest.mark.parametrize(
+    ("keys", "complete", "taken"),
+    [
+        ("12", False, ("12", 1)),
+        ("12#", True, ("12", 2)),
+        ("#", True, ("#", 0)),
+        ("1" * MAX_DIGITS, True, ("1" * MAX_DIGITS, MAX_DIGITS - 1)),
+        ("", False, None),
+    ],
+)
+def test_digits(keys: str, *, complete: bool, taken: tuple[str, int] | None) -> None:
+    digits = pressed(keys)
+    assert digits.complete is complete
+    assert digits.first_offset == (0 if keys else None)
+    assert digits.take() == taken
+    assert digits.take() is None
+
+
+def test_digit_that_is_in_the_journal_is_no_news() -> None:
+    ledger = Ledger(Memory(digits_offset=5), 0.0)
+    digits = Digits(ledger)
+    assert not digits.pressed(events.DigitPressed(5, "1"))
+    assert not ledger.has_deadline(DIGITS)
+    assert digits.pressed(events.DigitPressed(6, "1"))
+
+
+# Waterfall.
+
+STAGES = [
+    turn_pb2.STAGE_ENDPOINT,
+    turn_pb2.STAGE_TRANSCRIPT,
+    turn_pb2.STAGE_TOOLS,
+    turn_pb2.STAGE_FIRST_TOKEN,
+    turn_pb2.STAGE_FIRST_SENTENCE,
+    turn_pb2.STAGE_FIRST_AUDIO,
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STAGES), st.floats(0, 5), st.floats(0, 9)), min_size=1))
+def test_stages_sum_to_the_time_of_the_last(
+    closings: list[tuple[turn_pb2.Stage.ValueType, float, float]],
+) -> None:
+    now, last = 100.0, 100.0
+    waterfall = Waterfall(now, 0)
+    for stage, pause, engine in closings:
+        now += pause
+        if not waterfall.has(stage):
+            waterfall.close(stage, now, engine, "engine")
+            last = now
+    stages = waterfall.report("r").stages
+    total = sum(part.duration.ToNanoseconds() for part in stages) / 1e9
+    assert total == pytest.approx(last - 100.0, abs=1e-6)
+    for part in stages:
+        assert 0 <= part.engine_duration.ToNanoseconds() <= part.duration.ToNanoseconds()
+
+
+def test_second_round_of_tools_belongs_to_the_stage() -> None:
+    waterfall = Waterfall(0.0, 0)
+    waterfall.extend(turn_pb2.STAGE_TOOLS, 1.0)
+    waterfall.extend(turn_pb2.STAGE_TOOLS, 3.0)
+    [stage] = waterfall.report("r").stages
+    assert stage.duration.ToMilliseconds() == 3000
+
+
+# Outlet.
+
+
+async def test_outlet_gives_what_was_put_and_ends() -> None:
+    outlet: Outlet[int] = Outlet(2)
+    taken = asyncio.ensure_future(anext(outlet))
+    assert outlet.put(1)
+    assert await taken == 1
+    assert outlet.put(2)
+    assert outlet.put(3)
+    assert not outlet.put(4)
+    outlet.close()
+    assert not outlet.put(5)
+    assert [number async for number in outlet] == [2, 3]
+
+
+async def test_outlet_that_is_closed_while_it_waits_ends() -> None:
+    outlet: Outlet[int] = Outlet(2)
+    waiting = asyncio.ensure_future(anext(outlet, None))
+    outlet.close()
+    assert await waiting is None
+
+
+# What the contract does not allow.
+
+AUDIO = events.AudioArrived(0, bytes(1600))
+STARTED = events.SpeechStarted(900, 0)
+ENDED = events.SpeechEnded(2000, 800)
+STATES: dict[str, list[events.Event]] = {
+    "quiet": [],
+    "speaking": [STARTED, AUDIO],
+    "paused": [STARTED, AUDIO, ENDED],
+    "cut": [STARTED, *(events.AudioArrived(n * RATE, bytes(2 * RATE)) for n in range(29))],
+}
+ILLEGAL = {
+    ("speaking", "started"),
+    ("paused", "audio"),
+    ("paused", "ended"),
+}
+HAPPENINGS: dict[str, events.Event] = {
+    "started": events.SpeechStarted(300_000, 290_000),
+    "audio": events.AudioArrived(300_000, bytes(1600)),
+    "ended": events.SpeechEnded(300_000, 290_000),
+}
+
+
+def conversation() -> Conversation:
+    facts = CallFacts("call", "desk", RATE, "r")
+    talk = Conversation(Bot(name="desk"), facts, Memory(), 0.0)
+    talk.start(0.0)
+    return talk
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("happening", HAPPENINGS)
+def test_every_state_takes_what_it_may_and_nothing_else(state: str, happening: str) -> None:
+    talk = conversation()
+    for event in STATES[state]:
+        talk.handle(event, 1.0)
+    if (state, happening) in ILLEGAL:
+        with pytest.raises(OutOfOrder):
+            talk.handle(HAPPENINGS[happening], 1.0)
+    else:
+        talk.handle(HAPPENINGS[happening], 1.0)
+
+
+def test_audio_that_was_heard_already_is_dropped() -> None:
+    talk = conversation()
+    talk.handle(STARTED, 1.0)
+    heard = []
+    for event in (AUDIO, AUDIO, events.AudioArrived(400, bytes(1600))):
+        heard += [c for c in talk.handle(event, 1.0) if isinstance(c, commands.Hear)]
+    ends = [(command.offset, command.offset + len(command.data) // 2) for command in heard]
+    assert ends == [(0, 800), (800, 1200)]
+    assert all(end == start for (_, end), (start, _) in pairwise(ends))
