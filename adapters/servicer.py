@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from contextlib import closing as closing_now
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,7 +59,8 @@ _REASONS = {
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
+    # Not the loop's own clock: the fast one counts whole milliseconds.
+    return time.monotonic()
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:

@@ -7,6 +7,8 @@ the same audio gives the same text, and lost or doubled audio another one.
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from voicemesh.audio import Samples
 
 PARTIAL_SECONDS = 0.4
+MARKER_SECONDS = 1.5
+"""Sound in which the marker of words must begin, pre-roll included, seconds."""
 
 
 def transcript(samples: Samples, rate: int) -> str:
@@ -65,6 +69,9 @@ class ScriptedRecognition:
         if self._request.partials and not self._unanswered and self._fed >= self._next_partial:
             self._next_partial = self._fed + int(PARTIAL_SECONDS * self._request.rate)
             words = tonetext.decode(self._whole(), self._request.rate)
+            if words is None and self._fed > MARKER_SECONDS * self._request.rate:
+                # What carries words begins with their marker: the rest need not be searched.
+                self._next_partial = sys.maxsize
             if words:
                 self._outbox.put(Heard(words, final=False, samples=self._fed, engine_seconds=0))
 
@@ -72,13 +79,13 @@ class ScriptedRecognition:
         """Answer after the fixed time, with what was fed by now."""
         self._unanswered += 1
         loop = asyncio.get_running_loop()
-        args = self._whole(), loop.time()
+        args = self._whole(), time.monotonic()
         self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
         self._timers.append(loop.call_later(self._delay, self._answer, *args))
 
     def _answer(self, sound: Samples, asked: float) -> None:
         self._unanswered -= 1
-        seconds = asyncio.get_running_loop().time() - asked
+        seconds = time.monotonic() - asked
         text = transcript(sound, self._request.rate)
         self._outbox.put(Heard(text, final=True, samples=sound.size, engine_seconds=seconds))
         self._end_if_answered()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -188,9 +189,9 @@ class WhisperRecognition:
                     language=self._request.language,
                 )
                 self._answer = _Answer(text, stretch.samples)
-        for time in asked:
+        for asked_at in asked:
             answer = self._answer
-            self._outbox.put(Heard(answer.text, True, answer.samples, _now() - time))
+            self._outbox.put(Heard(answer.text, True, answer.samples, _now() - asked_at))
 
     def finish(self) -> None:
         """End behind the last final transcript."""
@@ -238,4 +239,5 @@ class _Answer:
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
+    # Not the loop's own clock: the fast one counts whole milliseconds.
+    return time.monotonic()
