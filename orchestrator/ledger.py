@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from orchestrator.commands import Ack, Write
 from voicemesh.api.journal.v1 import journal_pb2
+from voicemesh.compaction import compact, due
 from voicemesh.journal import remember
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ class Ledger:
         remember(self.memory, entry)
         self.emit(Write(entry))
         self.commit(entry.consumed_offset)
+
+    def compact_if_due(self) -> None:
+        """Put all that is remembered in one entry if the journal has become long.
+
+        Turns, sentences and tools are other objects then: nobody may be at work on one.
+        """
+        if due(self.memory):
+            self.write("compacted", compact(self.memory))
 
     def commit(self, offset: int) -> None:
         """Let the gateway forget what is before ``offset``: entries written before reflect it."""

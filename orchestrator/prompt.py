@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicemesh.api.language.v1 import language_pb2
 from voicemesh.journal import Memory, ReplyState, Sentence, ToolUse, Turn
+from voicemesh.memory import newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ MAX_MESSAGES = 200
 
 def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
     """Return what the brain is asked now."""
-    messages = [message for turn in memory.turns for message in _turn(turn)]
+    messages = [message for turn in newest(memory.turns) for message in _turn(turn)]
     joined = _newest(_join_callers(messages))
     system = language_pb2.Message(
         role=language_pb2.ROLE_SYSTEM, text=_instructions(bot, memory.started_seconds)

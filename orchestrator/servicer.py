@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator import convert
 from orchestrator.conversation import CallFacts, Conversation
 from orchestrator.senses import Ear, Mind, Voice
-from orchestrator.session import Senses, Session
+from orchestrator.session import Senses, Session, now
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2, session_pb2_grpc
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError, abort
@@ -120,8 +120,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         if memory.started and memory.started.sample_rate_hertz != facts.rate:
             limit = memory.started.sample_rate_hertz
             raise InvalidInput("open.format", f"the journal counts at {limit} hertz", limit=limit)
-        loop = asyncio.get_running_loop()
-        conversation = Conversation(bot, facts, memory, time.time() - loop.time())
+        conversation = Conversation(bot, facts, memory, time.time() - now())
         senses = Senses(
             Ear(self._channel, facts.call_id, facts.rate, bot.language),
             Mind(self._brain, bot),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -88,7 +89,7 @@ class Session:
         reader = asyncio.create_task(self._read(requests))
         try:
             await context.write(session_pb2.RunResponse(ready=self._ready))
-            await self._carry_out(self._conversation.start(_now()), context)
+            await self._carry_out(self._conversation.start(now()), context)
             while not self._bye:
                 self._set_alarm()
                 await self._carry_out(self._handle(await self._inbox.get()), context)
@@ -125,9 +126,9 @@ class Session:
                 self._bye = self._bye or session_pb2.BYE_REASON_HANDED_OVER
                 return []
             case Signal():
-                return self._conversation.handle_timer(_now())
+                return self._conversation.handle_timer(now())
             case _:
-                return self._conversation.handle(item, _now())
+                return self._conversation.handle(item, now())
 
     async def _carry_out(self, todo: list[commands.Command], context: Context) -> None:
         """Do what is to be done, in order; entries reach the stream before their effects."""
@@ -199,7 +200,7 @@ class Session:
         due = self._conversation.next_deadline
         if due is not None:
             loop = asyncio.get_running_loop()
-            self._alarm = loop.call_at(due, self._wake, Signal.ALARM)
+            self._alarm = loop.call_later(max(0.0, due - now()), self._wake, Signal.ALARM)
 
     def _wake(self, signal: Signal) -> None:
         # A full inbox wakes the session by itself.
@@ -221,5 +222,7 @@ async def _send(todo: list[commands.Command], context: Context) -> None:
         await context.write(message)
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def now() -> float:
+    """Return the clock of conversations, seconds."""
+    # Not the loop's own: the fast one counts whole milliseconds.
+    return time.monotonic()

@@ -157,7 +157,7 @@ class Thinking:
             self._ledger.emit(call)
 
     def _intend_one(self, turn: Turn, request: ToolRequested) -> CallTool | None:
-        key = f"{self._call_id}-{len(self._ledger.memory.tools)}"
+        key = f"{self._call_id}-{self._ledger.memory.tools_intended}"
         intended = journal_pb2.ToolIntended(
             key=key, turn=turn.number, name=request.name, arguments_json=request.arguments_json
         )

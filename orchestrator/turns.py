@@ -172,9 +172,11 @@ class Turns:
         busy = parts.thinking.turn or parts.hearing.active or self._ledger.has_deadline(REPLAY)
         if parts.wishes.waiting and not busy:
             self._reply_on_own(parts.wishes.next_words())
-        if parts.thinking.turn is None and parts.speaking.idle and not parts.wishes.waiting:
-            parts.speaking.finish()
-            parts.endings.order_what_is_owed()
+        if parts.thinking.turn is None and parts.speaking.idle:
+            if not parts.wishes.waiting:
+                parts.speaking.finish()
+                parts.endings.order_what_is_owed()
+            self._ledger.compact_if_due()
         parts.silence.watch(quiet=parts.floor.quiet and not parts.endings.wanted)
 
     def _utterance_over(self, utterance: Utterance) -> None:

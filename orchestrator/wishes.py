@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 PREFIX = "command."
 DONE = "true"
+FORGOTTEN = ""
+MAX_DONE = 64
+"""Wishes that are remembered once they are done; who asks for an older one again, gets it again."""
 
 
 class Wishes:
@@ -43,6 +46,7 @@ class Wishes:
         self._note(name, json.dumps(event.argument) if says else DONE)
         if says:
             self._waiting.append(name)
+        self._forget_oldest()
         return True
 
     def next_words(self) -> str:
@@ -51,6 +55,12 @@ class Wishes:
         words = str(json.loads(self._ledger.memory.notes[name]))
         self._note(name, DONE)
         return words
+
+    def _forget_oldest(self) -> None:
+        notes = self._ledger.memory.notes
+        done = [name for name, value in notes.items() if name.startswith(PREFIX) and value == DONE]
+        for name in done[:-MAX_DONE]:
+            self._note(name, FORGOTTEN)
 
     def _note(self, name: str, value_json: str) -> None:
         noted = journal_pb2.BrainNoted(name=name, value_json=value_json)

@@ -74,7 +74,7 @@ class Replica:
         self._world = world
         self.alive = True
         self.name = f"orchestrator-{number}"
-        self.twin = fold(gateway.journal.entries)
+        self.twin = fold(gateway.journal.open_part)
         facts = CallFacts(
             call_id="call",
             bot=world.bot.name,
@@ -83,7 +83,7 @@ class Replica:
             buffered_offset=gateway.playout.held,
             played_offset=gateway.playout.heard,
         )
-        memory = fold(gateway.journal.entries)
+        memory = fold(gateway.journal.open_part)
         self.wanted = memory.consumed_offset
         self.conversation = Conversation(world.bot, facts, memory, WALL_OFFSET)
         self._ear = ModelEar(gateway.words, self._deliver, world.faults)
@@ -150,6 +150,8 @@ class Replica:
             case commands.Write(entry):
                 assert entry.consumed_offset >= twin.consumed_offset, "consumed went back"
                 remember(twin, copy.deepcopy(entry))
+                if entry.HasField("compacted"):
+                    assert fold([entry]) == twin, "a compaction lacks something"
             case commands.Say(sentence, text):
                 assert twin.sentences[sentence].text == text
                 assert twin.sentences[sentence].end_offset is None, "said already"

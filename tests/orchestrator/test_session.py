@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
+from structlog.testing import capture_logs
 
 from tests.orchestrator.servers import HttpServer, orchestrator
 from tests.orchestrator.session_client import RATE, SessionClient, opening
@@ -307,11 +308,15 @@ async def test_tool_that_fails_is_explained(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_engine_that_cannot_speak_is_counted_and_the_call_ends(tmp_path: Path) -> None:
     (tmp_path / "mute.yaml").write_text("greeting: Hello.\nengines: {tts: [nothing]}\n")
     counted = telemetry.ENGINE_FAILURES.labels("tts", "nothing")
-    async with serving(tmp_path) as (_, channel), session(channel, bot="mute") as client:
-        action = (await client.until("action")).action
-        assert action.WhichOneof("action") == "hang_up"
+    with capture_logs() as logs:
+        async with serving(tmp_path) as (_, channel), session(channel, bot="mute") as client:
+            action = (await client.until("action")).action
+            assert action.WhichOneof("action") == "hang_up"
     # Twice: the first engine gets a second try.
     assert counted._value.get() == 2
+    blamed = [log for log in logs if log["event"] == "an engine failed"]
+    assert len(blamed) == 2
+    assert blamed[0].items() >= {"call_id": "call-1", "turn": 0, "engine": "nothing"}.items()
 
 
 async def test_digits_are_answered() -> None:
