@@ -89,6 +89,7 @@ class ConverseRequest(_message.Message):
     AUDIO_FIELD_NUMBER: _builtins.int
     DTMF_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
+    LEAVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___Start:
         """First message and once."""
@@ -105,6 +106,10 @@ class ConverseRequest(_message.Message):
     def hang_up(self) -> Global___HangUp:
         """The caller hangs up."""
 
+    @_builtins.property
+    def leave(self) -> Global___Leave:
+        """The call goes on over another stream."""
+
     def __init__(
         self,
         *,
@@ -112,12 +117,13 @@ class ConverseRequest(_message.Message):
         audio: _audio_pb2.AudioChunk | None = ...,
         dtmf: Global___Dtmf | None = ...,
         hang_up: Global___HangUp | None = ...,
+        leave: Global___Leave | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "message", b"message", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "message", b"message", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "audio", "dtmf", "hang_up"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "audio", "dtmf", "hang_up", "leave"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -136,6 +142,8 @@ class ConverseResponse(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    GO_AWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___Started:
         """First message and once."""
@@ -164,6 +172,16 @@ class ConverseResponse(_message.Message):
     def ended(self) -> Global___Ended:
         """Last message."""
 
+    @_builtins.property
+    def resume(self) -> Global___Resume:
+        """What the caller needs to go on with another gateway. Only for a caller who is resumable; sent
+        before the audio that it tells of.
+        """
+
+    @_builtins.property
+    def go_away(self) -> Global___GoAway:
+        """This gateway wants to go."""
+
     def __init__(
         self,
         *,
@@ -174,12 +192,14 @@ class ConverseResponse(_message.Message):
         turn: _turn_pb2.TurnReport | None = ...,
         action: Global___Action | None = ...,
         ended: Global___Ended | None = ...,
+        resume: Global___Resume | None = ...,
+        go_away: Global___GoAway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audio", b"audio", "clear", b"clear", "ended", b"ended", "message", b"message", "started", b"started", "transcript", b"transcript", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audio", b"audio", "clear", b"clear", "ended", b"ended", "go_away", b"go_away", "message", b"message", "resume", b"resume", "started", b"started", "transcript", b"transcript", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audio", b"audio", "clear", b"clear", "ended", b"ended", "message", b"message", "started", b"started", "transcript", b"transcript", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audio", b"audio", "clear", b"clear", "ended", b"ended", "go_away", b"go_away", "message", b"message", "resume", b"resume", "started", b"started", "transcript", b"transcript", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "audio", "clear", "transcript", "turn", "action", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "audio", "clear", "transcript", "turn", "action", "ended", "resume", "go_away"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -217,12 +237,16 @@ class Start(_message.Message):
     CALLER_FIELD_NUMBER: _builtins.int
     CALLEE_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
     bot: _builtins.str
     """Required. Name of the bot, 1 to 64 characters of a-z, 0-9, - and _."""
     caller: _builtins.str
     """Optional. Caller's number or address, at most 128 characters."""
     callee: _builtins.str
     """Optional. Number or address dialled, at most 128 characters."""
+    resumable: _builtins.bool
+    """Optional. Whether the caller can resume the call, and wants to be sent what it needs for that."""
     @_builtins.property
     def caller_format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the audio that the caller sends."""
@@ -235,6 +259,12 @@ class Start(_message.Message):
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. Variables for the bot, at most 32, each name and value at most 256 characters."""
 
+    @_builtins.property
+    def resume(self) -> Global___Resumption:
+        """Optional. Goes on with a call instead of beginning one; everything else is to be as it was when
+        the call began.
+        """
+
     def __init__(
         self,
         *,
@@ -244,14 +274,81 @@ class Start(_message.Message):
         caller: _builtins.str = ...,
         callee: _builtins.str = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        resumable: _builtins.bool = ...,
+        resume: Global___Resumption | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "caller_format", b"caller_format"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "caller_format", b"caller_format", "resume", b"resume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "resumable", b"resumable", "resume", b"resume", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Start: _TypeAlias = Start  # noqa: Y015
+
+@_typing.final
+class Resumption(_message.Message):
+    """What a caller knows of the call that it goes on with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    CALLER_OFFSET_FIELD_NUMBER: _builtins.int
+    HELD_OFFSET_FIELD_NUMBER: _builtins.int
+    HEARD_OFFSET_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """Required. Identity of the call, as in `started`."""
+    attempt: _builtins.int
+    """Required. How often the caller has tried to resume this call, this time included; 1 to 2000. Of
+    two attempts the one with the higher number holds the call.
+    """
+    caller_offset: _builtins.int
+    """Required. Offset of the caller's next sample. What comes before it was sent, or would have been."""
+    held_offset: _builtins.int
+    """Required. Caller offset of the first sample that the caller can send again, <= caller_offset."""
+    heard_offset: _builtins.int
+    """Required. Bot offset up to which the bot was heard, in samples of bot_format."""
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Required. Every segment since the last that restarted them, as they came and in that order."""
+
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        segments: _abc.Iterable[_builtins.bytes] | None = ...,
+        attempt: _builtins.int = ...,
+        caller_offset: _builtins.int = ...,
+        held_offset: _builtins.int = ...,
+        heard_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "call_id", b"call_id", "caller_offset", b"caller_offset", "heard_offset", b"heard_offset", "held_offset", b"held_offset", "segments", b"segments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resumption: _TypeAlias = Resumption  # noqa: Y015
+
+@_typing.final
+class Leave(_message.Message):
+    """The caller has resumed the call over another stream, and leaves this one, which ends with OK. The
+    call does not end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Leave: _TypeAlias = Leave  # noqa: Y015
 
 @_typing.final
 class Dtmf(_message.Message):
@@ -302,12 +399,20 @@ class Started(_message.Message):
     BOT_FORMAT_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    WANTED_OFFSET_FIELD_NUMBER: _builtins.int
+    KNOWN_DIGITS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Output only. Identity of the call, lower case."""
     replica: _builtins.str
     """Output only. Replica of the gateway that holds the call."""
     region: _builtins.str
     """Output only. Region of that replica."""
+    wanted_offset: _builtins.int
+    """Output only. Where a call was resumed: caller offset from which audio is to be sent again."""
+    known_digits: _builtins.int
+    """Output only. Where a call was resumed: how many of the keys that were pressed in the call are
+    known; those behind them are to be pressed again, each at its place in the audio.
+    """
     @_builtins.property
     def bot_format(self) -> _audio_pb2.AudioFormat:
         """Output only. Form of the audio that the caller will hear; its offsets count in its samples."""
@@ -319,14 +424,78 @@ class Started(_message.Message):
         bot_format: _audio_pb2.AudioFormat | None = ...,
         replica: _builtins.str = ...,
         region: _builtins.str = ...,
+        wanted_offset: _builtins.int = ...,
+        known_digits: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "call_id", b"call_id", "region", b"region", "replica", b"replica"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "call_id", b"call_id", "known_digits", b"known_digits", "region", b"region", "replica", b"replica", "wanted_offset", b"wanted_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Started: _TypeAlias = Started  # noqa: Y015
+
+@_typing.final
+class Resume(_message.Message):
+    """What a caller needs to go on with the call over another stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    RESTARTS_FIELD_NUMBER: _builtins.int
+    COMMITTED_OFFSET_FIELD_NUMBER: _builtins.int
+    COMMITTED_DIGITS_FIELD_NUMBER: _builtins.int
+    segment: _builtins.bytes
+    """Output only. A part of the call's memory, sealed: to be kept as it is, behind those kept
+    already. Empty where there is nothing new to keep.
+    """
+    restarts: _builtins.bool
+    """Output only. Forget the segments kept before this one."""
+    committed_offset: _builtins.int
+    """Output only. What lies before this offset of the caller's will not be wanted again."""
+    committed_digits: _builtins.int
+    """Output only. How many of the keys pressed in the call will not be wanted again."""
+    def __init__(
+        self,
+        *,
+        segment: _builtins.bytes = ...,
+        restarts: _builtins.bool = ...,
+        committed_offset: _builtins.int = ...,
+        committed_digits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_digits", b"committed_digits", "committed_offset", b"committed_offset", "restarts", b"restarts", "segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resume: _TypeAlias = Resume  # noqa: Y015
+
+@_typing.final
+class GoAway(_message.Message):
+    """This gateway wants to go, and no call stays longer than the deadline. The caller resumes the call
+    over another stream now; it is sent at a pause, if there is one in time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deadline(self) -> _duration_pb2.Duration:
+        """Output only. How long this gateway will stay."""
+
+    def __init__(
+        self,
+        *,
+        deadline: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoAway: _TypeAlias = GoAway  # noqa: Y015
 
 @_typing.final
 class Clear(_message.Message):

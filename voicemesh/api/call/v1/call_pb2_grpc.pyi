@@ -28,12 +28,22 @@ class CallServiceStub:
     ahead), `clear`, `transcript`, `turn` and `action` as they come, and `ended` last; it then ends
     the stream with OK.
 
+    A caller who said `resumable` also gets `resume`: the call's memory, sealed. A stream that then
+    ends without `ended` broke, whatever its status: the caller opens another one, on a connection
+    of its own, with `start.resume`, reads `started`, sends again what it had sent from
+    `wanted_offset` on, as fast as it goes, and speaks on in real time. The bot's offsets go on too;
+    samples received already may come again and are to be dropped. A caller never resumes after
+    UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND and
+    ABORTED. On `go_away` it does the same beside the stream that still stands, and sends `leave` on
+    that one when the other has answered.
+
     Errors: FAILED_PRECONDITION for a first message that is not `start` or a second `start`;
     INVALID_ARGUMENT (with field and limit) for a bad format, an empty message, a chunk that is
     empty, torn or longer than 1 s, an offset that goes back, or jumps ahead by more than 60 s;
     NOT_FOUND for an unknown bot; RESOURCE_EXHAUSTED for a message over 256 KiB, when the gateway
     is full, or when the caller does not read for 10 s; DEADLINE_EXCEEDED when no `start` came
-    within 10 s; UNAVAILABLE when no orchestrator could be found.
+    within 10 s; UNAVAILABLE when no orchestrator could be found; PERMISSION_DENIED when a call
+    cannot be resumed with what was sent; ABORTED when somebody resumed the call elsewhere.
     """
 
 class CallServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -56,12 +66,22 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         ahead), `clear`, `transcript`, `turn` and `action` as they come, and `ended` last; it then ends
         the stream with OK.
 
+        A caller who said `resumable` also gets `resume`: the call's memory, sealed. A stream that then
+        ends without `ended` broke, whatever its status: the caller opens another one, on a connection
+        of its own, with `start.resume`, reads `started`, sends again what it had sent from
+        `wanted_offset` on, as fast as it goes, and speaks on in real time. The bot's offsets go on too;
+        samples received already may come again and are to be dropped. A caller never resumes after
+        UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND and
+        ABORTED. On `go_away` it does the same beside the stream that still stands, and sends `leave` on
+        that one when the other has answered.
+
         Errors: FAILED_PRECONDITION for a first message that is not `start` or a second `start`;
         INVALID_ARGUMENT (with field and limit) for a bad format, an empty message, a chunk that is
         empty, torn or longer than 1 s, an offset that goes back, or jumps ahead by more than 60 s;
         NOT_FOUND for an unknown bot; RESOURCE_EXHAUSTED for a message over 256 KiB, when the gateway
         is full, or when the caller does not read for 10 s; DEADLINE_EXCEEDED when no `start` came
-        within 10 s; UNAVAILABLE when no orchestrator could be found.
+        within 10 s; UNAVAILABLE when no orchestrator could be found; PERMISSION_DENIED when a call
+        cannot be resumed with what was sent; ABORTED when somebody resumed the call elsewhere.
         """
 
 def add_CallServiceServicer_to_server(servicer: CallServiceServicer, server: _aio.Server) -> None: ...
