@@ -159,7 +159,7 @@ class Conversation:
             events.Recognised: self._recognised,
             events.RecognitionFailed: self._recognition_failed,
             events.TextArrived: self._text_arrived,
-            events.ToolRequested: self._thinking.tool_requested,
+            events.ToolRequested: self._tool_requested,
             events.ThoughtFinished: self._thought_finished,
             events.ThoughtFailed: self._thought_failed,
             events.ToolReturned: self._tool_returned,
@@ -232,6 +232,11 @@ class Conversation:
             self._measure.words_came(event.engine_seconds, engine)
             self._thinking.text_arrived(event.thought, event.text)
             self._measure.words_planned(engine)
+
+    def _tool_requested(self, event: events.ToolRequested) -> None:
+        if self._thinking.waits_for(event.thought):
+            self._measure.tool_wanted(event.engine_seconds)
+            self._thinking.tool_requested(event)
 
     def _thought_finished(self, event: events.ThoughtFinished) -> None:
         engine = self._thinking.choice.name

@@ -130,6 +130,8 @@ class ToolRequested:
     thought: int
     name: str
     arguments_json: str
+    engine_seconds: float = 0.0
+    """How long the engine worked, if this is the first that came of it."""
 
 
 @dataclass(frozen=True, slots=True)

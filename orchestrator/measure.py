@@ -19,10 +19,13 @@ class Measure:
         self._ledger = ledger
         self._replica = replica
         self._waterfall: Waterfall | None = None
+        self._tool_seconds = 0.0
+        """How long the brain worked for a tool that it wants, before any words."""
 
     def begin(self, waterfall: Waterfall | None, turn: int, caller_text: str) -> None:
         """Follow a turn; the one before it, if it was not answered, is forgotten."""
         self._waterfall = waterfall
+        self._tool_seconds = 0.0
         if waterfall:
             waterfall.turn, waterfall.caller_text = turn, caller_text
 
@@ -36,11 +39,15 @@ class Measure:
         if self._waterfall and not self._has_sentences:
             self._close(turn_pb2.STAGE_FIRST_TOKEN, engine_seconds, engine)
 
+    def tool_wanted(self, engine_seconds: float) -> None:
+        """Take note of the brain's wish for a tool."""
+        self._tool_seconds = max(self._tool_seconds, engine_seconds)
+
     def words_planned(self, engine: str) -> None:
         """Take note that words may have become a sentence."""
-        waterfall = self._waterfall
-        spoken = waterfall and waterfall.has(turn_pb2.STAGE_FIRST_TOKEN)
-        if spoken and self._has_sentences:
+        if self._has_sentences:
+            # What is said while a tool works was no word of the brain's: its wish was the first.
+            self._close(turn_pb2.STAGE_FIRST_TOKEN, self._tool_seconds, engine)
             # Words come as fast as the engine makes them: all of this wait is its own.
             self._close(turn_pb2.STAGE_FIRST_SENTENCE, float("inf"), engine)
 

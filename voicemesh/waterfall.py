@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
     from rich.console import RenderableType
 
-WAITING = ("voice_activity", "endpoint")
-"""Stages that wait for the caller to be done; neither engines nor mesh could be faster."""
+WAITING = ("voice_activity", "endpoint", "tools")
+"""Stages that wait for the caller to be done, or for somebody's tool; no mesh could be faster."""
 
 COLOURS: Mapping[str, str] = {
     "voice_activity": "#bab0ac",
     "endpoint": "#9c9c9c",
     "transcript": "#4e79a7",
+    "tools": "#9c755f",
     "first_token": "#f28e2b",
     "first_sentence": "#edc948",
     "first_audio": "#59a14f",

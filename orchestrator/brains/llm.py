@@ -49,13 +49,13 @@ class LanguageBrain:
 def _piece(
     thought: int, response: language_pb2.GenerateResponse
 ) -> TextArrived | ToolRequested | ThoughtFinished | None:
+    took = response.engine_duration.ToTimedelta().total_seconds()
     match response.WhichOneof("message"):
         case "text":
-            took = response.engine_duration.ToTimedelta().total_seconds()
             return TextArrived(thought, response.text, took)
         case "tool_call":
             call = response.tool_call
-            return ToolRequested(thought, call.name, call.arguments_json)
+            return ToolRequested(thought, call.name, call.arguments_json, took)
         case "finished":
             return ThoughtFinished(thought)
         case _:
