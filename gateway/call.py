@@ -69,6 +69,8 @@ class Standing:
     """What a session is opened with."""
 
     entries: Sequence[Entry]
+    """What a session needs of the journal: from its newest compaction on."""
+    next_sequence: int
     caller_offset: int
     buffered_offset: int
     played_offset: int
@@ -109,7 +111,8 @@ class Call:
         """Return what a session is opened with now."""
         playout = self.downlink.playout
         return Standing(
-            tuple(self.downlink.journal.entries),
+            tuple(self.downlink.journal.open_part),
+            self.downlink.journal.next_sequence,
             self.uplink.clock.position(now),
             playout.buffered,
             playout.heard(now),

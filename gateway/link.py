@@ -33,8 +33,8 @@ class LinkUser(Protocol):
     def standing(self) -> Standing:
         """Return where the call stands now."""
 
-    def journal_length(self) -> int:
-        """Return how many entries are kept now."""
+    def next_sequence(self) -> int:
+        """Return the number of the journal's next entry now."""
 
     def linked(self, event: on.LinkEvent) -> None:
         """Take an event; raise where it is against the contract."""
@@ -111,7 +111,7 @@ class Link:
         self._handle(state.StreamEnded(stream, fatal(error), full(error)))
 
     def _ready(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
-        stale = self._known.get(stream) != self._user.journal_length()
+        stale = self._known.get(stream) != self._user.next_sequence()
         self._handle(state.ReadyCame(stream, stale))
         if self._state.current == stream:
             ready = response.ready
@@ -171,7 +171,7 @@ class Link:
             ("x-voicemesh-epoch", str(dial.epoch)),
             ("x-voicemesh-attempt", str(dial.attempt)),
         )
-        self._known[dial.stream] = len(standing.entries)
+        self._known[dial.stream] = standing.next_sequence
         self._streams[dial.stream] = Stream(
             dial.stream,
             # Each epoch and each attempt goes by the other lane than the one before.

@@ -43,7 +43,7 @@ class LiveCall:
     def standing(self) -> Standing:
         return self._call.standing(self._floor.now())
 
-    def journal_length(self) -> int:
+    def next_sequence(self) -> int:
         return self._call.downlink.journal.next_sequence
 
     def linked(self, event: on.LinkEvent) -> None:

@@ -6,25 +6,46 @@ the same fold that rebuilds one from a journal; so nothing that it knows is miss
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicemesh.api.journal.v1 import journal_pb2
+from voicemesh.compaction import restore
 from voicemesh.errors import InvalidInput, OutOfOrder
+from voicemesh.memory import Memory, ReplyState, Sentence, ToolUse, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+__all__ = [
+    "Entry",
+    "Journal",
+    "Memory",
+    "ReplyState",
+    "Sentence",
+    "ToolUse",
+    "Turn",
+    "fold",
+    "remember",
+]
 
 Entry: TypeAlias = journal_pb2.Entry
 
 
 class Journal:
-    """The list itself, kept by whoever holds the call's media leg."""
+    """The list itself, kept by whoever holds the call's media leg.
+
+    It keeps every entry. Of the compactions it keeps only what the newest says, since that
+    replaces what the ones before it said; at the end of the call, not even that.
+    """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        """`entries` may begin with a compaction."""
         self._entries: list[Entry] = []
+        self._first = 0
+        self._compacted: int | None = None
         for entry in entries:
+            if not self._entries and _is_compaction(entry):
+                self._first = entry.sequence
             self.append(entry)
 
     @property
@@ -33,9 +54,14 @@ class Journal:
         return self._entries
 
     @property
+    def open_part(self) -> Sequence[Entry]:
+        """What a replica needs to go on: from the newest compaction, or the beginning."""
+        return self._entries[self._compacted or 0 :]
+
+    @property
     def next_sequence(self) -> int:
         """Sequence number of the entry to come."""
-        return len(self._entries)
+        return self._first + len(self._entries)
 
     def append(self, entry: Entry) -> bool:
         """Keep an entry; return False if it was there already. Raise OutOfOrder on a gap."""
@@ -48,108 +74,35 @@ class Journal:
             )
         if entry.sequence < self.next_sequence:
             return False
+        if _is_compaction(entry):
+            self._empty_compaction()
+            self._compacted = len(self._entries)
         self._entries.append(entry)
+        if entry.HasField("call_ended"):
+            self._empty_compaction()
         return True
 
-
-class ReplyState(enum.Enum):
-    """How far the answer to a turn has come."""
-
-    NONE = "none"
-    OPEN = "open"
-    FINISHED = "finished"
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(slots=True)
-class Sentence:
-    """One sentence of the bot; ``end_offset`` is None until its audio is complete."""
-
-    number: int
-    text: str
-    start_offset: int | None = None
-    end_offset: int | None = None
+    def _empty_compaction(self) -> None:
+        # One that the list begins with stands for entries that are not here.
+        if not self._compacted:
+            return
+        emptied = Entry()
+        emptied.CopyFrom(self._entries[self._compacted])
+        emptied.compacted.Clear()
+        self._entries[self._compacted] = emptied
+        self._compacted = None
 
 
-@dataclass(slots=True)
-class ToolUse:
-    """One call of a tool; pending while neither result nor error is known."""
-
-    key: str
-    turn: int
-    name: str
-    arguments_json: str
-    result_json: str = ""
-    error: str = ""
-    answered: bool = False
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one side said and the other answered."""
-
-    number: int
-    caller_text: str = ""
-    literal: str = ""
-    reply: ReplyState = ReplyState.NONE
-    parts: list[Sentence | ToolUse] = field(default_factory=list)
-    heard_text: str = ""
-
-    @property
-    def sentences(self) -> list[Sentence]:
-        """Its sentences, in order."""
-        return [part for part in self.parts if isinstance(part, Sentence)]
-
-    @property
-    def tools(self) -> list[ToolUse]:
-        """Its tool calls, in order."""
-        return [part for part in self.parts if isinstance(part, ToolUse)]
-
-
-@dataclass(slots=True)
-class Memory:
-    """What the entries of a journal add up to."""
-
-    next_sequence: int = 0
-    consumed_offset: int = 0
-    started: journal_pb2.CallStarted | None = None
-    started_seconds: int = 0
-    turns: list[Turn] = field(default_factory=list)
-    sentences: dict[int, Sentence] = field(default_factory=dict)
-    tools: dict[str, ToolUse] = field(default_factory=dict)
-    actions: dict[str, journal_pb2.ActionOrdered] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    said_offset: int = 0
-    """Caller offset behind the last utterance that is in the journal."""
-    digits_offset: int = -1
-    """Caller offset of the last digit that is in the journal."""
-    barge_in_offset: int = -1
-    """Caller offset of the last barge-in that is in the journal."""
-    bot_offset: int = 0
-    """Bot offset at which the next sentence's audio begins."""
-    owed_flush: tuple[int, int] | None = None
-    """What the gateway may not have been told yet to play no more: the newest entry says so."""
-    actions_ordered: int = 0
-    """How many actions were ever ordered."""
-    end_reason: str = ""
-
-    @property
-    def turn(self) -> Turn | None:
-        """The newest turn."""
-        return self.turns[-1] if self.turns else None
-
-    @property
-    def next_sentence(self) -> int:
-        """Number of the sentence to come."""
-        return len(self.sentences)
-
-    def pending_tools(self) -> list[ToolUse]:
-        """Return the tools whose answer is not known yet."""
-        return [tool for tool in self.tools.values() if not tool.answered]
+def _is_compaction(entry: Entry) -> bool:
+    return entry.HasField("compacted") and entry.compacted.HasField("started")
 
 
 def fold(entries: Iterable[Entry]) -> Memory:
-    """Return what the entries add up to. Raise OutOfOrder or InvalidInput if they contradict."""
+    """Return what the entries add up to. Raise OutOfOrder or InvalidInput if they contradict.
+
+    They begin with entry 0 or with a compaction. What follows is the same either way: a compaction
+    takes the place of everything before it, wherever it stands.
+    """
     memory = Memory()
     for entry in entries:
         remember(memory, entry)
@@ -158,6 +111,8 @@ def fold(entries: Iterable[Entry]) -> Memory:
 
 def remember(memory: Memory, entry: Entry) -> None:
     """Add one entry to the memory."""
+    if memory.started is None and _is_compaction(entry):
+        memory.next_sequence = entry.sequence
     if entry.sequence != memory.next_sequence:
         raise OutOfOrder(
             "journal.sequence",
@@ -167,6 +122,8 @@ def remember(memory: Memory, entry: Entry) -> None:
         )
     kind = _allowed(memory, entry)
     memory.next_sequence += 1
+    memory.open_entries += 1
+    memory.open_bytes += entry.ByteSize()
     memory.consumed_offset = max(memory.consumed_offset, entry.consumed_offset)
     memory.owed_flush = None
     if kind == "call_started":
@@ -186,9 +143,12 @@ def _allowed(memory: Memory, entry: Entry) -> str:
     kind = entry.WhichOneof("event")
     if kind is None:
         raise InvalidInput("journal.event", "is not set", sequence=entry.sequence)
-    if (kind == "call_started") != (entry.sequence == 0):
+    first = kind == "call_started" or (memory.started is None and _is_compaction(entry))
+    if (memory.started is None) != first or (kind == "call_started" and entry.sequence):
         raise OutOfOrder(
-            f"journal.{kind}", "call_started is entry 0 and no other", sequence=entry.sequence
+            f"journal.{kind}",
+            "a journal begins with call_started, entry 0 and no other, or with a compaction",
+            sequence=entry.sequence,
         )
     if memory.end_reason:
         raise OutOfOrder(f"journal.{kind}", "nothing follows call_ended", sequence=entry.sequence)
@@ -219,6 +179,12 @@ def _digits_pressed(memory: Memory, event: journal_pb2.DigitsPressed) -> None:
     _open_turn(memory, event.turn, event.digits)
 
 
+def _caller_unheard(memory: Memory, event: journal_pb2.CallerUnheard) -> None:
+    # A turn without words: the bot asks for them.
+    if event.turn:
+        _open_turn(memory, event.turn)
+
+
 def _reply_started(memory: Memory, event: journal_pb2.ReplyStarted) -> None:
     newest = memory.turn
     turn = newest if newest and newest.number == event.turn else _open_turn(memory, event.turn)
@@ -229,6 +195,7 @@ def _reply_started(memory: Memory, event: journal_pb2.ReplyStarted) -> None:
 def _sentence_planned(memory: Memory, event: journal_pb2.SentencePlanned) -> None:
     sentence = Sentence(event.sentence, event.text)
     memory.sentences[event.sentence] = sentence
+    memory.next_sentence = event.sentence + 1
     _turn(memory, event.turn).parts.append(sentence)
 
 
@@ -256,6 +223,7 @@ def _reply_interrupted(memory: Memory, event: journal_pb2.ReplyInterrupted) -> N
 def _tool_intended(memory: Memory, event: journal_pb2.ToolIntended) -> None:
     tool = ToolUse(event.key, event.turn, event.name, event.arguments_json)
     memory.tools[event.key] = tool
+    memory.tools_intended += 1
     _turn(memory, event.turn).parts.append(tool)
 
 
@@ -270,7 +238,15 @@ def _action_ordered(memory: Memory, event: journal_pb2.ActionOrdered) -> None:
 
 
 def _brain_noted(memory: Memory, event: journal_pb2.BrainNoted) -> None:
-    memory.notes[event.name] = event.value_json
+    if event.value_json:
+        memory.notes[event.name] = event.value_json
+    else:
+        memory.notes.pop(event.name, None)
+
+
+def _compacted(memory: Memory, event: journal_pb2.Compacted) -> None:
+    if event.HasField("started"):
+        restore(memory, event)
 
 
 def _call_ended(memory: Memory, event: journal_pb2.CallEnded) -> None:
@@ -290,4 +266,6 @@ _FOLDS: dict[str, Callable[[Memory, Any], None]] = {
     "action_ordered": _action_ordered,
     "brain_noted": _brain_noted,
     "call_ended": _call_ended,
+    "caller_unheard": _caller_unheard,
+    "compacted": _compacted,
 }

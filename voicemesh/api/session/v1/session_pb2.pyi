@@ -284,7 +284,9 @@ class Open(_message.Message):
 
     @_builtins.property
     def journal(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.Entry]:
-        """Optional. The journal so far, from sequence 0; empty on the first open."""
+        """Optional. The journal so far, from sequence 0 or from the newest `compacted` entry on; empty on
+        the first open.
+        """
 
     def __init__(
         self,
