@@ -70,6 +70,8 @@ class Utterance:
     """Behind everything that belongs to it, its last event included."""
     chunks: list[AudioArrived] = field(default_factory=list)
     text: str = ""
+    words_offset: int = 0
+    """Behind the audio that the words are of."""
     listening: bool = False
     """Whether a recogniser has it."""
     gave_up: bool = False
@@ -167,7 +169,10 @@ class Hearing:
         utterance = self._current(event.utterance, event.attempt)
         if utterance is None:
             return
-        utterance.text = event.text
+        # One that began anew has yet to hear what is known already.
+        if event.end_offset < utterance.words_offset or (utterance.final and not event.final):
+            return
+        utterance.text, utterance.words_offset = event.text, event.end_offset
         self._show(utterance)
         if self.phase not in AWAITING_WORDS:
             return

@@ -57,6 +57,45 @@ def test_digit_that_is_in_the_journal_is_no_news() -> None:
     assert digits.pressed(events.DigitPressed(6, "1"))
 
 
+# Hearing.
+
+CHUNK = RATE // 5
+
+
+def spoken() -> Conversation:
+    """Return a conversation whose caller has just stopped speaking."""
+    facts = CallFacts(call_id="call", bot="echo", rate=RATE, replica="orchestrator-0")
+    conversation = Conversation(Bot(name="echo"), facts, Memory(), 0.0)
+    conversation.start(0.0)
+    conversation.handle(events.SpeechStarted(CHUNK, 0), 1.0)
+    for number in range(5):
+        conversation.handle(events.AudioArrived(number * CHUNK, bytes(2 * CHUNK)), 1.0)
+    conversation.handle(events.SpeechEnded(5 * CHUNK, 5 * CHUNK), 1.0)
+    return conversation
+
+
+def test_final_words_outlive_the_recogniser_that_found_them() -> None:
+    conversation = spoken()
+    conversation.handle(events.Recognised(1, 0, "all of it", True, 5 * CHUNK, 0.0), 1.1)
+    conversation.handle(events.RecognitionFailed(1, 0, "it is gone"), 1.15)
+    # The next one begins with the first sound again, and the caller has stopped by now.
+    conversation.handle(events.Recognised(1, 1, "al", False, 2 * CHUNK, 0.0), 1.2)
+    conversation.handle_timer(3.0)
+    (said,) = [turn.caller_text for turn in conversation.memory.turns if turn.caller_text]
+    assert said == "all of it"
+
+
+def test_words_so_far_are_not_forgotten_when_a_recogniser_begins_anew() -> None:
+    conversation = spoken()
+    conversation.handle(events.Recognised(1, 0, "nearly all", False, 4 * CHUNK, 0.0), 1.1)
+    conversation.handle(events.RecognitionFailed(1, 0, "it is gone"), 1.15)
+    conversation.handle(events.Recognised(1, 1, "ne", False, CHUNK, 0.0), 1.2)
+    for attempt in range(1, 5):
+        conversation.handle(events.RecognitionFailed(1, attempt, "no such", lasting=True), 20.0)
+    (said,) = [turn.caller_text for turn in conversation.memory.turns if turn.caller_text]
+    assert said == "nearly all"
+
+
 # Waterfall.
 
 STAGES = [
