@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,7 +173,13 @@ class _Conversation:
     def _note(self, line: Line, asked: float) -> None:
         """Keep what was heard of an answer, and when."""
         pieces, rate = self._take(), self._call.playback.rate
-        runs = tuple((piece.play_at, piece.play_at + piece.count / rate) for piece in pieces)
+        heard = [(piece.play_at, piece.play_at + piece.count / rate) for piece in pieces]
+        # What is still heard while the caller speaks is the end of the answer before.
+        late = [run for run in heard if run[0] < asked]
+        runs = tuple(heard[len(late) :])
+        if late and self._held.answers:
+            before = self._held.answers.pop()
+            self._held.answers.append(replace(before, runs=(*before.runs, *late)))
         if runs:
             sort = "tool" if line.uses_tool else "plain"
             call = self._held.evidence.call

@@ -127,10 +127,10 @@ def _silences(heard: Heard, usual: Mapping[str, float]) -> Iterable[tuple[float,
 
 
 def _cause(begin: float, end: float, heard: Heard, faults: Iterable[Struck]) -> Struck | None:
-    """Return the newest fault that can be the reason; on the call's path, if there is one."""
+    """Return the newest fault that can be the reason; the one that left no replica before all."""
     near = [each for each in faults if each.at <= end and each.until + REACH_SECONDS >= begin]
     on_path = [each for each in near if _on_path(each, heard)]
-    return max(on_path, key=lambda each: each.at, default=None)
+    return max(on_path, key=lambda each: (each.alone, each.at), default=None)
 
 
 def _on_path(fault: Struck, heard: Heard) -> bool:

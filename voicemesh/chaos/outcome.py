@@ -18,10 +18,34 @@ if TYPE_CHECKING:
     from voicemesh.chaos.faults import Skipped
     from voicemesh.chaos.gaps import Gap, Struck
 
+TICK_SECONDS = 0.02
 LATE_TICK_SECONDS = 0.02
 """p99 of the callers' own clock; later, and the gaps may be theirs."""
+STALL_SECONDS = 0.25
+"""Callers who send nothing for longer may have said something with a pause in it: a gateway waits
+0.4 s for what a network delays, and takes what comes later for silence."""
 _MOST_TOLD = 200
 _MOST_GAPS = 20
+
+
+@dataclass(slots=True)
+class OwnClock:
+    """How late the process of the callers was."""
+
+    late: list[float] = field(default_factory=list)
+    """Seconds, for each tick."""
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """When it stood still, and for how long."""
+
+    def tick(self, due: float, now: float) -> None:
+        """Take note of a tick."""
+        self.late.append(max(now - due, 0.0))
+        if now - due >= STALL_SECONDS:
+            self.stalls.append((due, now - due))
+
+    def p99(self) -> float:
+        """Return the p99 lateness, seconds."""
+        return float(np.percentile(self.late, 99)) if self.late else 0.0
 
 
 @dataclass
@@ -41,8 +65,8 @@ class Outcome:
     effects: Mapping[str, int]
     """How often the tool really did something, by the words it was called with."""
     tool_requests: int = 0
-    late: Sequence[float] = ()
-    """How late the callers' own clock was, seconds."""
+    clock: OwnClock = field(default_factory=OwnClock)
+    """Of the process that the callers live in."""
     findings: list[Finding] = field(init=False)
     gaps: Gaps = field(init=False)
 
@@ -71,9 +95,16 @@ class Outcome:
         """Whether nothing was lost, repeated or wrong."""
         return not self.findings
 
-    def late_p99(self) -> float:
-        """Return the p99 lateness of the callers' own clock, seconds."""
-        return float(np.percentile(self.late, 99)) if len(self.late) else 0.0
+    def noise(self) -> list[str]:
+        """Return why these figures cannot be trusted; empty if they can."""
+        found = []
+        if self.clock.p99() > LATE_TICK_SECONDS:
+            found.append(f"the callers' own clock was {_ms(self.clock.p99()):.0f} ms late (p99)")
+        for at, seconds in self.clock.stalls:
+            found.append(
+                f"the callers stood still for {_ms(seconds):.0f} ms at {at - self.began:.1f} s"
+            )
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; times are milliseconds."""
@@ -86,6 +117,16 @@ class Outcome:
             "calls": len(self.held),
             "turns": self.turns,
             "faults": dict(sorted(struck.items())),
+            "schedule": [
+                {
+                    "at_seconds": round(one.at - self.began, 2),
+                    "fault": one.name,
+                    "process": one.process,
+                    "lasts_ms": _ms(one.until - one.at),
+                    "alone": one.alone,
+                }
+                for one in self.struck
+            ],
             "skipped": [{"fault": one.name, "why": one.why} for one in self.skipped],
             **self.losses(),
             "tool_calls": len(self.effects),
@@ -93,7 +134,12 @@ class Outcome:
             "usual_answer_ms": {sort: _ms(wait) for sort, wait in self.gaps.usual.items()},
             "gaps": {name or "no fault": spread(gaps[name]) for name in sorted(gaps)},
             "longest_gaps": [self._told(gap) for gap in self.gaps.longest(_MOST_GAPS)],
-            "own_clock_late_p99_ms": _ms(self.late_p99()),
+            "own_clock_late_p99_ms": _ms(self.clock.p99()),
+            "own_clock_stalls": [
+                {"at_seconds": round(at - self.began, 2), "ms": _ms(seconds)}
+                for at, seconds in self.clock.stalls
+            ],
+            "noise": self.noise(),
             "findings": [
                 {
                     "loss": one.loss.value,
@@ -104,6 +150,32 @@ class Outcome:
                 for one in self.findings[:_MOST_TOLD]
             ],
         }
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Return everything that is known of each call; times are seconds of chaos."""
+        return [
+            {
+                "call": held.evidence.call,
+                "caller": held.row,
+                "began": round(held.began - self.began, 3),
+                "failure": held.evidence.failure,
+                "said": [[line.text, line.start, line.end] for line in held.evidence.said],
+                "heard": held.evidence.heard,
+                "answers": [
+                    {
+                        "asked": round(answer.asked - self.began, 3),
+                        "runs": [
+                            [round(begin - self.began, 3), round(end - self.began, 3)]
+                            for begin, end in answer.runs
+                        ],
+                        "replicas": sorted(answer.replicas),
+                    }
+                    for answer in held.answers
+                ],
+                "journal": list(held.evidence.journal),
+            }
+            for held in self.held
+        ]
 
     def _told(self, gap: Gap) -> dict[str, Any]:
         return {

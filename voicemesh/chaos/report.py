@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from voicemesh.chaos.outcome import LATE_TICK_SECONDS, spread
+from voicemesh.chaos.outcome import spread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,9 +28,7 @@ def summary(outcome: Outcome) -> RenderableType:
         Text(f"{finding.call}: {finding.loss}: {finding.detail}", style="red")
         for finding in outcome.findings[:_MOST_SHOWN]
     ]
-    if outcome.late_p99() > LATE_TICK_SECONDS:
-        late = outcome.late_p99() * 1000
-        parts.append(Text(f"the callers' own clock was {late:.0f} ms late (p99)", style="red"))
+    parts += [Text(f"too noisy to tell: {why}", style="bold yellow") for why in outcome.noise()]
     parts.append(_verdict(outcome))
     return Group(*parts)
 

@@ -64,7 +64,12 @@ _Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="PNG", help="Draw the timeline of the run.")
 ]
 _Logs = Annotated[
-    Path | None, typer.Option("--logs", metavar="DIR", help="Keep the logs of all processes.")
+    Path | None,
+    typer.Option(
+        "--logs",
+        metavar="DIR",
+        help="Keep the logs of all processes, and what is known of each call.",
+    ),
 ]
 
 
@@ -130,6 +135,9 @@ def chaos(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise typer.Exit(130) from error
     if chart:
         picture(outcome, chart)
+    if logs:
+        accounts = json.dumps(outcome.accounts(), indent=1)
+        (logs / "calls.json").write_text(accounts, encoding="utf-8")
     console.print(summary(outcome))
     if as_json:
         typer.echo(json.dumps(outcome.as_json(), indent=1))
