@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 FORMAT = FORMATS["pcmu"]
 ANSWER_SECONDS = 25.0
 """A call that is not answered for so long goes no further."""
+HALT_SECONDS = 0.25
+"""Between two frames: a gateway waits 0.4 s for what a network delays, and takes what comes later
+for silence. A mesh on a busy machine needs some of that itself."""
 QUIET_SECONDS = 0.1
 """Silence after which it is worth looking whether the answer is complete."""
 HEARD_OUT_SECONDS = 2.5
@@ -103,6 +107,8 @@ class _Conversation:
         self._call = call
         self._held = held
         self._taken = 0
+        self._checked = 0
+        self._late = False
         self._read: tuple[int, list[str]] = (0, [])
 
     async def run(self, until: float) -> None:
@@ -121,10 +127,20 @@ class _Conversation:
     async def _say(self, line: Line) -> float:
         call, evidence = self._call, self._held.evidence
         said = await call.say(line.samples)
-        evidence.said.append(Said(line.text, said.speech_start, said.speech_end))
-        if line.uses_tool:
+        self._late = self._late or self._halted(self._checked, said.offset)
+        halting, late = self._halted(said.offset, said.end), self._late
+        self._late, self._checked = late or halting, said.end
+        evidence.said.append(Said(line.text, said.speech_start, said.speech_end, halting, late))
+        if line.uses_tool and not halting:
             self._held.tools.append(line.text)
         return call.sent.sent_at(said.speech_end) or call.clock()
+
+    def _halted(self, start: int, end: int) -> bool:
+        """Return whether frames of a stretch left so late that a gateway takes it for a pause."""
+        sent, size = self._call.sent, self._call.mouth.frame_size
+        times = [sent.sent_at(offset) for offset in range(start, end + size, size)]
+        known = [time for time in times if time is not None]
+        return any(later - time >= HALT_SECONDS for time, later in pairwise(known))
 
     async def _answer(self, sentences: int, asked: float | None = None) -> bool:
         """Return once the answer was heard; False if it did not come."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voicemesh.chaos.caller import HALT_SECONDS
 from voicemesh.chaos.gaps import Gaps, find
 from voicemesh.chaos.verdict import Finding, Loss, judge
 
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.02
 LATE_TICK_SECONDS = 0.02
 """p99 of the callers' own clock; later, and the gaps may be theirs."""
-STALL_SECONDS = 0.25
-"""Callers who send nothing for longer may have said something with a pause in it: a gateway waits
-0.4 s for what a network delays, and takes what comes later for silence."""
+STOLEN_SHARE = 0.02
+"""Of the machine's time; when its host takes more, gaps may be the host's."""
 _MOST_TOLD = 200
 _MOST_GAPS = 20
 
@@ -40,7 +40,7 @@ class OwnClock:
     def tick(self, due: float, now: float) -> None:
         """Take note of a tick."""
         self.late.append(max(now - due, 0.0))
-        if now - due >= STALL_SECONDS:
+        if now - due >= HALT_SECONDS:
             self.stalls.append((due, now - due))
 
     def p99(self) -> float:
@@ -65,6 +65,8 @@ class Outcome:
     effects: Mapping[str, int]
     """How often the tool really did something, by the words it was called with."""
     tool_requests: int = 0
+    stolen_share: float = 0.0
+    """What the host of this machine took of its time, 0 to 1."""
     clock: OwnClock = field(default_factory=OwnClock)
     """Of the process that the callers live in."""
     findings: list[Finding] = field(init=False)
@@ -83,6 +85,11 @@ class Outcome:
         """Lines that were answered."""
         return sum(len(held.answers) for held in self.held)
 
+    @property
+    def halting(self) -> int:
+        """Lines that are not judged: the callers' own process stood still while they were said."""
+        return sum(line.halting for held in self.held for line in held.evidence.said)
+
     def losses(self) -> dict[str, int]:
         """Return how much of each kind was lost."""
         counted: Counter[Loss] = Counter()
@@ -100,6 +107,8 @@ class Outcome:
         found = []
         if self.clock.p99() > LATE_TICK_SECONDS:
             found.append(f"the callers' own clock was {_ms(self.clock.p99()):.0f} ms late (p99)")
+        if self.stolen_share > STOLEN_SHARE:
+            found.append(f"the host took {self.stolen_share:.0%} of the processors away")
         for at, seconds in self.clock.stalls:
             found.append(
                 f"the callers stood still for {_ms(seconds):.0f} ms at {at - self.began:.1f} s"
@@ -129,6 +138,7 @@ class Outcome:
             ],
             "skipped": [{"fault": one.name, "why": one.why} for one in self.skipped],
             **self.losses(),
+            "lines_left_out": self.halting,
             "tool_calls": len(self.effects),
             "tool_requests": self.tool_requests,
             "usual_answer_ms": {sort: _ms(wait) for sort, wait in self.gaps.usual.items()},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicemesh.bench.machine import machine
 from voicemesh.channel import open_channel
 from voicemesh.chaos.caller import Caller, Held
 from voicemesh.chaos.faults import Injector
@@ -92,7 +93,8 @@ def _scripted(seed: int) -> Callable[[int, int], Talk]:
 async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None]) -> Outcome:
     wish, held, clock = parts.wish, list[Held](), OwnClock()
     gc.collect()
-    gc.freeze()  # a full collection would stop every caller at once
+    gc.disable()  # a collection would stop every caller at once, and nothing here grows much
+    stolen = machine().stolen_seconds
     began = time.monotonic() + CALM_SECONDS + RAMP_SECONDS
     until = began + wish.seconds
     async with AsyncExitStack() as stack:
@@ -116,6 +118,7 @@ async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None])
         results=parts.notes.results(),
         effects=parts.notes.effects(),
         tool_requests=parts.notes.requests,
+        stolen_share=_stolen_share(stolen, began - CALM_SECONDS),
         clock=clock,
     )
 
@@ -136,6 +139,11 @@ async def _calling(
     channel = channels[row % len(channels)]
     caller = Caller(row, parts.mesh.edge, parts.talk, held.append, channel)
     await caller.run(until)
+
+
+def _stolen_share(before: float, since: float) -> float:
+    cores = os.cpu_count() or 1
+    return (machine().stolen_seconds - before) / (time.monotonic() - since) / cores
 
 
 def _ahead_of_the_mesh() -> None:

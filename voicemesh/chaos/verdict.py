@@ -57,6 +57,10 @@ class Said:
     """Caller offset of its first sample of speech."""
     end: int
     """Caller offset behind its last sample of speech."""
+    halting: bool = False
+    """Whether its own process stood still meanwhile: then a pause in it is no fault of the mesh."""
+    late: bool = False
+    """Whether it stood still before, so that everything since has a later place in the call."""
 
 
 @dataclass(slots=True)
@@ -160,7 +164,9 @@ def _caller_findings(evidence: Evidence, understood: Sequence[str]) -> list[Find
     said = [line.text for line in evidence.said]
     # In the form in which they count as the same, so that only real differences remain.
     as_said = [next((text for text in said if talk.same(text, each)), each) for each in understood]
-    compared = compare(said, as_said)
+    compared = _excused(
+        compare(said, as_said), {line.text for line in evidence.said if line.halting}
+    )
     found = [
         Finding(Loss.WORDS, call, f"caller not understood: {text}", len(text.split()))
         for text in compared.lost
@@ -175,10 +181,30 @@ def _caller_findings(evidence: Evidence, understood: Sequence[str]) -> list[Find
     ]
     spans = _told(evidence.journal).spans
     for line in evidence.said:
-        missing = uncovered(line.start + EDGE_SAMPLES, line.end - EDGE_SAMPLES, spans)
+        if line.halting:
+            continue
+        missing = _missing(line, spans)
         if missing:
             found.append(Finding(Loss.SAMPLES, call, f"in no utterance: {line.text}", missing))
     return found
+
+
+def _missing(line: Said, spans: Sequence[tuple[int, int]]) -> int:
+    """Return how many samples of a line lie in no utterance."""
+    places = {0, *(begin - line.start for begin, _ in spans if line.late and begin > line.start)}
+    return min(
+        uncovered(line.start + place + EDGE_SAMPLES, line.end + place - EDGE_SAMPLES, spans)
+        for place in places
+    )
+
+
+def _excused(compared: Compared, halting: set[str]) -> Compared:
+    """Leave out what the caller did not say as it should have."""
+    return Compared(
+        tuple(text for text in compared.lost if text not in halting),
+        compared.repeated,
+        tuple(pair for pair in compared.wrong if pair[0] not in halting),
+    )
 
 
 def uncovered(start: int, end: int, spans: Iterable[tuple[int, int]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, strategies as st
@@ -142,6 +143,20 @@ def test_a_caller_who_was_misunderstood_is_counted_once() -> None:
             planned["text"] = planned["text"].replace(right, said["text"])
     evidence.heard = [text.replace(right, said["text"]) for text in evidence.heard]
     assert found(evidence) == {Loss.WORDS: 1}
+
+
+def test_a_line_that_the_caller_said_haltingly_is_not_judged() -> None:
+    evidence = flawless()
+    evidence.said[1] = replace(evidence.said[1], halting=True)
+    said = of(evidence, "caller_said", 2)
+    right, said["end_offset"] = said["text"], str(20 * SECOND + SECOND // 2)
+    said["text"] = "call"
+    evidence.heard = [text.replace(right, "call") for text in evidence.heard]
+    for entry in evidence.journal:
+        if "sentence_planned" in entry:
+            planned = entry["sentence_planned"]
+            planned["text"] = planned["text"].replace(right, "call")
+    assert found(evidence) == {}
 
 
 def test_what_the_caller_said_and_no_utterance_has_is_lost() -> None:
