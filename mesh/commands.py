@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from mesh.local import Home, LocalMesh, MeshStatus, ask
 from mesh.local.daemon import spawn
 from mesh.local.hold import hold
 from mesh.local.process import alive
+from mesh.local.renewal import ORDER
 from mesh.tables import starting_table, status_table
 from mesh.topology import LOCAL, Topology, load, service_name
 from voicemesh.errors import NotFound, Unavailable
@@ -52,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(scale)
     app.command()(restart)
+    app.command()(deploy)
     envoy = typer.Typer(help="Look at the Envoy configuration that a topology becomes.")
     envoy.callback()(_envoy)
     envoy.command("render")(render_envoy)
@@ -146,11 +148,48 @@ def restart(
 ) -> None:
     """Replace one process by a fresh one.
 
-    A replica's replacement serves before the old one drains, so no call is refused. An Envoy
-    stops first, which ends the streams through it.
+    A replica's replacement serves before the old one drains, so no call is refused. An Envoy is
+    emptied first: its neighbour takes new streams, and the live ones are opened again there.
     """
     fresh = ask(Home(), _SCALE_SECONDS, do="restart", process=process)
     _out().print(f"{process}: replaced by {fresh}")
+
+
+def deploy(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Of {', '.join(ORDER)}. Default: all of them.", metavar="[SERVICE]..."
+        ),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Replace every process by a fresh one, one after another, while calls run.
+
+    Live calls are handed over as each process goes: to the fresh replica or a neighbour, and from
+    one Envoy to the other of its pair. It stops at the first process that cannot be replaced; what
+    ran goes on then. Ctrl-C stops it between two processes.
+    """
+    since, done = time.monotonic(), []
+    with Console(stderr=True).status("") as shown:
+        names = ask(Home(), do="plan", services=services or [])
+        for number, name in enumerate(names, start=1):
+            shown.update(f"replacing {name} ({number} of {len(names)})")
+            one = ask(Home(), _DOWN_SECONDS, do="replace", process=name)
+            done.append(one)
+            if not as_json:
+                _out().print(_replaced(one))
+    seconds = round(time.monotonic() - since, 3)
+    if as_json:
+        typer.echo(json.dumps({"seconds": seconds, "replaced": done}, indent=1))
+    else:
+        _out().print(f"{len(done)} processes replaced in {seconds:.1f} s")
+
+
+def _replaced(one: dict[str, Any]) -> str:
+    cut = f", {one['streams_cut']} streams cut" if one["streams_cut"] else ""
+    new = f"{one['replacement']} ({one['pid']})"
+    return f"{one['process']} ({one['old_pid']}) -> {new} in {one['seconds']:.1f} s{cut}"
 
 
 def render_envoy(

@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import grpc.aio
 import uvloop
@@ -104,6 +104,17 @@ class Service(Protocol):
 
     async def stop(self) -> None:
         """Let go of everything; called once no stream is served any more."""
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A service whose streams are long, and can be opened again beside the old ones."""
+
+    async def hand_over(self) -> None:
+        """Ask that every live stream be opened again; new ones are served as before.
+
+        The way to it changes (an Envoy in front of this process wants to go), not this process.
+        """
 
 
 def _options(max_message_bytes: int) -> list[tuple[str, int]]:
@@ -200,7 +211,10 @@ async def serving(
 async def serve(
     service: Service, settings: ServiceSettings, max_message_bytes: int = MAX_MESSAGE_BYTES
 ) -> None:
-    """Serve until SIGTERM or SIGINT and the drain after it; a second signal ends at once."""
+    """Serve until SIGTERM or SIGINT and the drain after it; a second signal ends at once.
+
+    SIGUSR1 has live streams opened again, and changes nothing else.
+    """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
@@ -209,6 +223,16 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    handing_over: set[asyncio.Task[None]] = set()
+
+    def on_hand_over() -> None:
+        if isinstance(service, HandsOver):
+            task = loop.create_task(service.hand_over())
+            handing_over.add(task)
+            task.add_done_callback(handing_over.discard)
+
+    # Caught by services that do not hand over, too: by default it would end the process.
+    loop.add_signal_handler(signal.SIGUSR1, on_hand_over)
     async with (
         telemetry.measuring_lag(),
         _running(service, settings, max_message_bytes) as running,

@@ -54,6 +54,9 @@ def flatten(rendered: Rendered) -> Json:
     """
     flat = copy.deepcopy(rendered.bootstrap)
     del flat["dynamic_resources"]
+    for monitor in flat["overload_manager"]["resource_monitors"]:
+        if "filename" in monitor["typed_config"]:
+            monitor["typed_config"]["filename"] = os.devnull  # nor need this file exist
     static = flat["static_resources"]
     for listener in static["listeners"]:
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]

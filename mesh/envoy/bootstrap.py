@@ -30,7 +30,7 @@ def bootstrap(region: Region, envoy: Envoy, port: int, layout: Layout) -> Json:
         "static_resources": {"listeners": [listener(region, door, port, layout)]},
         "dynamic_resources": {"cds_config": watched(layout.clusters)},
         "layered_runtime": {"layers": [_guards(door), {"name": "admin", "admin_layer": {}}]},
-        "overload_manager": _overload(region.door(door).heap_mib),
+        "overload_manager": _overload(region.door(door).heap_mib, layout),
         "application_log_config": {
             "log_format": {
                 "json_format": {
@@ -56,10 +56,16 @@ def _guards(door: DoorName) -> Json:
     }
 
 
-def _overload(heap_mib: int) -> Json:
-    """Shed in steps: give memory back, refuse new streams, refuse new connections."""
+def _overload(heap_mib: int, layout: Layout) -> Json:
+    """Shed in steps: give memory back, refuse new streams, refuse new connections.
+
+    Apart from that a file can ask it to send GOAWAY on every connection, at the next byte from its
+    client. New streams go elsewhere then and live ones stay; Envoy's own drain would leave a
+    connection alone until a stream was opened on it.
+    """
     heap = "envoy.resource_monitors.fixed_heap"
     connections = "envoy.resource_monitors.global_downstream_max_connections"
+    pressure = "envoy.resource_monitors.injected_resource"
 
     def at(fraction: float) -> list[Json]:
         return [{"name": heap, "threshold": {"value": fraction}}]
@@ -78,6 +84,11 @@ def _overload(heap_mib: int) -> Json:
                 ".DownstreamConnectionsConfig",
                 max_active_downstream_connections="50000",
             ),
+            extension(
+                pressure,
+                "envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig",
+                filename=str(layout.pressure),
+            ),
         ],
         "actions": [
             {"name": "envoy.overload_actions.shrink_heap", "triggers": at(0.90)},
@@ -89,5 +100,9 @@ def _overload(heap_mib: int) -> Json:
                 "triggers": at(0.92),
             },
             {"name": "envoy.load_shed_points.tcp_listener_accept", "triggers": at(0.95)},
+            {
+                "name": "envoy.load_shed_points.http2_server_go_away_on_dispatch",
+                "triggers": [{"name": pressure, "threshold": {"value": 0.5}}],
+            },
         ],
     }

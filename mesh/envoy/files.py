@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from mesh.envoy.model import CALM
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,6 +32,7 @@ def replace(path: Path, content: str, mode: int = 0o644) -> None:
 def write(rendered: Rendered) -> list[Path]:
     """Write every file of one Envoy."""
     rendered.layout.access_log.parent.mkdir(parents=True, exist_ok=True)
+    replace(rendered.layout.pressure, CALM)
     for path, document in rendered.files().items():
         replace(path, text(document))
-    return list(rendered.files())
+    return [rendered.layout.pressure, *rendered.files()]

@@ -157,8 +157,11 @@ def guards(rendered: Rendered) -> Iterator[str]:
         yield f"premature_reset_total_stream_count must be {PREMATURE_RESETS[rendered.door]}"
     if rendered.bootstrap.get("admin", {}).get("address", {}).get("pipe", {}).get("mode") != 0o600:
         yield "the admin interface must be a socket of mode 0600"
-    if not rendered.bootstrap.get("overload_manager", {}).get("loadshed_points"):
+    points = rendered.bootstrap.get("overload_manager", {}).get("loadshed_points", [])
+    if not any(point["name"].endswith("decode_headers") for point in points):
         yield "the overload manager sheds nothing"
+    if not any(point["name"].endswith("go_away_on_dispatch") for point in points):
+        yield "it cannot be emptied: no load shed point sends GOAWAY"
 
 
 def stripped_headers(rendered: Rendered) -> Iterator[str]:

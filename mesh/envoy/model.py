@@ -16,6 +16,9 @@ Json: TypeAlias = dict[str, Any]
 ROUTES = "voicemesh"
 """Name of the route configuration."""
 
+CALM, GO_AWAY = "0\n", "1\n"
+"""What the pressure file of an Envoy holds: nothing, or that it shall be left."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -59,6 +62,11 @@ class Layout:
     def endpoints(self, cluster: str) -> Path:
         """Return the EDS file of one cluster (Envoy rejects a file with two)."""
         return self.folder / "endpoints" / f"{cluster}.json"
+
+    @property
+    def pressure(self) -> Path:
+        """Number that makes it send its clients away: ``CALM`` or ``GO_AWAY``."""
+        return self.folder / "drain" / "pressure"
 
     @property
     def admin(self) -> Path:

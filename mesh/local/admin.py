@@ -11,6 +11,8 @@ from voicemesh.errors import Unavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mesh.services import DoorName
+
 Health: TypeAlias = dict[str, str]
 """Replica address to ``healthy`` or the reason why it gets no streams."""
 
@@ -43,6 +45,19 @@ class Admin:
         found_gauges = await self._json("/stats?format=json&type=Gauges")
         entries = [*found.get("stats", []), *found_gauges.get("stats", [])]
         return {one["name"]: one["value"] for one in entries if isinstance(one.get("value"), int)}
+
+    async def streams(self, door: DoorName) -> int:
+        """How many streams are live that came in by it."""
+        name = f"http.{door}.downstream_rq_active"
+        found = await self._json(f"/stats?format=json&filter=^{name}$")
+        return sum(one["value"] for one in found.get("stats", []) if one.get("name") == name)
+
+    async def close_listeners(self) -> None:
+        """Have it refuse new connections; those it has stay."""
+        try:
+            (await self._http.post("/drain_listeners")).raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the Envoy's admin interface does not answer: {error!r}") from error
 
     async def health(self) -> dict[str, Health]:
         """Its view of every replica, by cluster."""

@@ -32,6 +32,9 @@ class Control:
             "status": self._status,
             "scale": self._scale,
             "restart": self._restart,
+            "plan": self._plan,
+            "replace": self._replace,
+            "deploy": self._deploy,
             "kill": self._kill,
             "stats": self._stats,
             "stop": self._stop,
@@ -99,6 +102,16 @@ class Control:
     async def _restart(self, request: dict[str, Any]) -> object:
         return await self._mesh.restart(request["process"])
 
+    async def _plan(self, request: dict[str, Any]) -> object:
+        return self._mesh.renewal.plan(request.get("services", ()))
+
+    async def _replace(self, request: dict[str, Any]) -> object:
+        return (await self._mesh.renewal.restart(request["process"])).model_dump()
+
+    async def _deploy(self, request: dict[str, Any]) -> object:
+        done = await self._mesh.deploy(request.get("services", ()))
+        return [one.model_dump() for one in done]
+
     async def _kill(self, request: dict[str, Any]) -> object:
         """Hurt a process on purpose, to see the mesh survive it."""
         name = request.get("signal", "SIGKILL")
@@ -106,9 +119,7 @@ class Control:
             number = signal.Signals[name]
         except KeyError as error:
             raise InvalidInput("signal", f"there is no {name!r}; SIGKILL or SIGSTOP") from error
-        process = self._mesh.process(request["process"])
-        process.signal(number)
-        return process.pid
+        return self._mesh.signal(request["process"], number)
 
     async def _stats(self, request: dict[str, Any]) -> object:
         return await self._mesh.envoy_stats(request["door"])

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh.envoy import binary
-from mesh.envoy.model import Endpoint
+from mesh.envoy.files import replace
+from mesh.envoy.model import CALM, Endpoint
 from mesh.local import probe
 from mesh.local.ports import Port
 from mesh.local.process import Command
@@ -46,13 +47,14 @@ class EnvoyPart:
         self.name = envoy.name
         self.address = address
         self.log = log
+        self.layout = layout
+        self.admin = admin
         self._settings = settings
-        self._layout = layout
-        self._admin = admin
 
     def command(self) -> Command:
         """Return Envoy's command line; hot restart is off, since its parent's calls would die."""
-        arguments = [str(binary()), "-c", str(self._layout.bootstrap), "--disable-hot-restart"]
+        replace(self.layout.pressure, CALM)
+        arguments = [str(binary()), "-c", str(self.layout.bootstrap), "--disable-hot-restart"]
         arguments += ["--concurrency", str(self._settings.concurrency)]
         arguments += ["--log-level", self._settings.log_level]
         arguments += ["--file-flush-interval-msec", "1000"]
@@ -60,7 +62,7 @@ class EnvoyPart:
 
     async def serving(self) -> None:
         while True:
-            if await self._admin.ready():
+            if await self.admin.ready():
                 return
             await asyncio.sleep(_PAUSE)
 

@@ -57,6 +57,15 @@ class Process:
         """Return when it has ended."""
         await self._exited.wait()
 
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether it runs and has a handler of its own for a signal."""
+        try:
+            lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return False
+        masks = [line.split()[1] for line in lines if line.startswith("SigCgt:")]
+        return self.running and any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it alone; nothing happens when it has ended."""
         if self.running:

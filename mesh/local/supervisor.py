@@ -19,6 +19,7 @@ from mesh.local.fleet import Fleet
 from mesh.local.home import Home
 from mesh.local.keeper import State
 from mesh.local.parts import Circumstances, ReplicaPart
+from mesh.local.renewal import Renewal
 from mesh.local.status import MeshStatus, observe
 from mesh.services import START_ORDER, ServiceName
 from mesh.topology import engines, one_region
@@ -27,9 +28,11 @@ from voicemesh.errors import InvalidInput, NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from signal import Signals
     from types import TracebackType
 
     from mesh.local.process import Process
+    from mesh.local.renewal import Replaced
     from mesh.topology import Topology
 
 MOST_REPLICAS = 64
@@ -68,7 +71,6 @@ class LocalMesh:
         self._commands = {} if commands is None else commands
         self._environment = {} if environment is None else environment
         self._progress = progress
-        self._one_change = asyncio.Lock()
         self.started = False
         """Whether everything served once."""
         self._started_at = ""
@@ -79,6 +81,8 @@ class LocalMesh:
             start_seconds=start_seconds,
             stop_seconds=self._drain_seconds + _REAP_SECONDS,
         )
+        self.renewal = Renewal(self._fleet, self._drain_seconds)
+        """Replaces processes under live calls."""
         self._control = Control(self)
         for service, settings in self.region.services.items():
             if settings.engines:
@@ -145,6 +149,12 @@ class LocalMesh:
             raise NotFound(f"{name} does not run now", process=name)
         return process
 
+    def signal(self, name: str, number: Signals) -> int:
+        """Send a signal to a process, to hurt it on purpose; return its process id."""
+        process = self.process(name)
+        process.signal(number)
+        return process.pid
+
     async def status(self) -> MeshStatus:
         """Look at every process."""
         return MeshStatus(
@@ -185,7 +195,7 @@ class LocalMesh:
             raise NotFound(f"the region {self.region.name} has no {service}", service=service)
         if not 0 <= replicas <= MOST_REPLICAS:
             raise InvalidInput("replicas", f"must be 0 to {MOST_REPLICAS}, not {replicas}")
-        async with self._one_change:
+        async with self.renewal.one_change:
             have = self._fleet.staying(service)
             await self._fleet.grow(service, replicas - len(have))
             retired = [await self._fleet.retire(keeper) for keeper in have[replicas:]]
@@ -197,17 +207,18 @@ class LocalMesh:
         """Replace a process by a fresh one; return the fresh one's name.
 
         A replica's replacement serves before the old one drains, so no call is refused. An Envoy
-        stops first, and its live streams end.
+        is emptied first, if there is another: what it still has after the drain's time ends.
         """
-        async with self._one_change:
-            keeper = self._fleet.get(name)
-            if not isinstance(keeper.part, ReplicaPart):
-                return (await self._fleet.replace(keeper)).part.name
-            (fresh,) = await self._fleet.grow(keeper.part.service, 1)
-            retired = await self._fleet.retire(keeper)
-        if wait:
-            await retired
-        return fresh.part.name
+        return (await self.renewal.restart(name, wait=wait)).replacement
+
+    async def deploy(
+        self, services: Sequence[str] = (), progress: Callable[[Replaced], None] | None = None
+    ) -> Sequence[Replaced]:
+        """Replace every process of the services and doors named (all, by default) under live calls.
+
+        One after another: adapters, orchestrators, gateways, mesh Envoys, edge Envoys.
+        """
+        return await self.renewal.deploy(services, progress or (lambda _: None))
 
     async def abort(self) -> None:
         """End everything now, live calls included."""

@@ -1,7 +1,7 @@
 """A stand-in for any service of the mesh: answers every message of a stream with its own name.
 
 ``python echo_service.py voicemesh.api.session.v1.SessionService`` serves like the real one:
-health, metrics, drain. Environment ``ECHO_CRASH`` makes it end at once.
+health, metrics, drain, handing over. Environment ``ECHO_CRASH`` makes it end at once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from voicemesh.errors import Context
 
 
+LEAVE = b"leave"
+"""Said to every caller that shall open its stream again."""
+
+
 class Echo:
     """Serves one bidi method, ``Run``, of raw bytes."""
 
@@ -31,6 +35,7 @@ class Echo:
         self.names: Sequence[str] = (service,)
         self.live = server.LiveStreams(settings.max_calls)
         self._replica = settings.replica.encode()
+        self._streams: set[_Stream] = set()
 
     def register(self, grpc_server: grpc.aio.Server) -> None:
         run: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._run)
@@ -41,19 +46,40 @@ class Echo:
         """Nothing to load."""
 
     async def drain(self) -> None:
-        """Streams stay until their callers end them."""
+        """Callers that know the word leave; the streams of others stay until they end them."""
+        await self.hand_over()
+
+    async def hand_over(self) -> None:
+        for stream in list(self._streams):
+            await stream.say(LEAVE)
 
     async def stop(self) -> None:
         """Nothing to let go of."""
 
-    async def _run(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    async def _run(self, requests: AsyncIterator[bytes], context: Context) -> None:
         headers = dict(context.invocation_metadata() or ())
+        stream = _Stream(context)
         try:
             with self.live.admit():
+                self._streams.add(stream)
                 async for request in requests:
-                    yield request + b" by " + self._replica + _internal(headers)
+                    await stream.say(request + b" by " + self._replica + _internal(headers))
         except VoicemeshError as error:
             await abort(context, error)
+        finally:
+            self._streams.discard(stream)
+
+
+class _Stream:
+    """What is said to one caller, by whom ever."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._one_writes = asyncio.Lock()
+
+    async def say(self, message: bytes) -> None:
+        async with self._one_writes:
+            await self._context.write(message)
 
 
 def _internal(headers: dict[str, str | bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,6 +16,7 @@ from mesh.local import LocalMesh, MeshStatus
 from mesh.local.process import alive
 from mesh.services import SERVICES, ServiceName
 from mesh.topology import Topology, parse
+from tests.mesh.echo_service import LEAVE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -61,7 +63,7 @@ class LiveStream:
         """Send a message; return the replica that answered."""
         async with asyncio.timeout(WAIT_SECONDS):
             await self._call.write(text.encode())
-            answer = await self._call.read()
+            answer = await self._heard()
         assert isinstance(answer, bytes), "the stream ended"
         said, _, who = answer.decode().partition(" by ")
         assert said == text
@@ -71,11 +73,85 @@ class LiveStream:
     async def end(self) -> None:
         async with asyncio.timeout(WAIT_SECONDS):
             await self._call.done_writing()
-            assert await self._call.read() is grpc.aio.EOF
+            assert await self._heard() is grpc.aio.EOF
+
+    async def _heard(self) -> object:
+        """Stay, whatever it is asked to do."""
+        while (answer := await self._call.read()) == LEAVE:
+            pass
+        return answer
 
     async def code(self) -> grpc.StatusCode:
         async with asyncio.timeout(WAIT_SECONDS):
+            with suppress(grpc.aio.AioRpcError):
+                await self._heard()  # a message that nobody reads keeps the status back
             return await self._call.code()
+
+
+class Moving:
+    """A call that talks all the time, and opens its stream again when it is asked to or must."""
+
+    def __init__(self, channel: grpc.aio.Channel, service: ServiceName = "orchestrator") -> None:
+        self._open: Any = channel.stream_stream(f"{SERVICES[service].prefix}Run")
+        self.moves = 0
+        """How often it was asked to leave and did."""
+        self.broken: list[str] = []
+        """What its streams ended with that were not left on purpose."""
+        self.gaps: list[float] = []
+        """Seconds between two answers."""
+
+    async def run(self, over: asyncio.Event) -> None:
+        call, last = await self._opened(), time.monotonic()
+        beside: asyncio.Task[Any] | None = None
+        while not over.is_set():
+            try:
+                if beside and beside.done():
+                    await call.done_writing()
+                    call, beside, self.moves = beside.result(), None, self.moves + 1
+                if await self._answer(call) == LEAVE:
+                    beside = beside or asyncio.create_task(self._opened())
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, EOFError):
+                self.broken.append((await call.code()).name)
+                call = await (beside or self._opened())
+                beside = None
+            now = time.monotonic()
+            self.gaps.append(now - last)
+            last = now
+            await asyncio.sleep(0.02)  # the rate at which it talks, not a wait
+        if beside:
+            beside.cancel()
+        await call.done_writing()
+
+    async def _answer(self, call: Any) -> bytes:  # noqa: ANN401
+        await call.write(b"?")
+        answer = await call.read()
+        if not isinstance(answer, bytes):
+            raise EOFError
+        return answer
+
+    async def _opened(self) -> Any:  # noqa: ANN401
+        while True:
+            call = self._open()
+            try:
+                await self._answer(call)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, EOFError) as error:
+                self.broken.append(f"not opened: {error!r}")
+            else:
+                return call
+
+
+@asynccontextmanager
+async def talking(
+    count: int, channels: Sequence[grpc.aio.Channel], service: ServiceName = "orchestrator"
+) -> AsyncIterator[list[Moving]]:
+    """Hold calls until the block ends."""
+    over = asyncio.Event()
+    calls = [Moving(channels[number % len(channels)], service) for number in range(count)]
+    async with asyncio.TaskGroup() as group:
+        for call in calls:
+            group.create_task(call.run(over))
+        yield calls
+        over.set()
 
 
 class Caller:

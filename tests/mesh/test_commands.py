@@ -92,6 +92,7 @@ def test_up_status_scale_restart_down(tmp_path: Path, monkeypatch: pytest.Monkey
         assert run("scale", "stt", "2") == "stt: stt-0, stt-1\n"
         assert run("scale", "stt", "1", "--wait") == "stt: stt-0\n"
         assert run("restart", "llm-0") == "llm-0: replaced by llm-1\n"
+        _deploy()
 
         pid = ask(home, do="kill", process="gateway-0")
         eventually(lambda: _restarts(home, "gateway-0") == 1)
@@ -109,6 +110,17 @@ def test_up_status_scale_restart_down(tmp_path: Path, monkeypatch: pytest.Monkey
         assert run("down").endswith("down\n")
         assert not any(alive(pid) for pid in everything)
         assert "nothing runs" in run("down")
+
+
+def _deploy() -> None:
+    (one,) = json.loads(run("deploy", "llm", "--json"))["replaced"]
+    assert (one["process"], one["streams_cut"]) == ("llm-1", 0)
+    assert one["replacement"] in ("llm-0", "llm-2")
+    assert not alive(one["old_pid"])
+    assert alive(one["pid"])
+    assert run("deploy", "edge").splitlines()[-1].startswith("2 processes replaced in ")
+    with pytest.raises(VoicemeshError, match="there is no 'vad'; use stt, llm"):
+        run("deploy", "vad")
 
 
 def _restarts(home: Home, name: str) -> int:
@@ -208,7 +220,7 @@ def test_render_prints_by_file() -> None:
     assert "/etc/voicemesh/local/edge-1/envoy.json" in files
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "scale", "restart", "envoy"])
+@pytest.mark.parametrize("command", ["up", "down", "status", "scale", "restart", "deploy", "envoy"])
 def test_every_command_explains_itself(command: str) -> None:
     assert len(run(command, "--help").splitlines()) > 8
 

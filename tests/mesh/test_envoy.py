@@ -178,6 +178,9 @@ MISTAKES: dict[str, Callable[[Rendered], object]] = {
     "guards: premature": lambda c: c.bootstrap.pop("layered_runtime"),
     "guards: the admin": lambda c: c.bootstrap["admin"]["address"]["pipe"].update(mode=0o666),
     "guards: the overload": lambda c: c.bootstrap.pop("overload_manager"),
+    "guards: it cannot be emptied": lambda c: c.bootstrap["overload_manager"][
+        "loadshed_points"
+    ].pop(),
     "stripped_headers: headers x-envoy": lambda c: manager(c).pop(
         "early_header_mutation_extensions"
     ),
