@@ -12,14 +12,14 @@ Phases:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from gateway import commands as do, events as on, reports
+from gateway.bridge import Bridge
 from gateway.downlink import Downlink
+from gateway.holding import Lines
 from gateway.uplink import Uplink
 from gateway.vad import GateSettings, SpeechEvent, SpeechStarted
 from voicemesh.api.journal.v1 import journal_pb2
@@ -33,8 +33,6 @@ Commands: TypeAlias = list[do.Command]
 
 BYE_SECONDS = 2.0
 """How long the orchestrator may take to journal the end of a call."""
-FALLBACK_SECONDS = 10.0
-"""How long a call lives without a session."""
 
 
 class Phase(Enum):
@@ -58,6 +56,8 @@ class CallSettings:
     """Whether the bot falls silent when the caller speaks."""
     fallback_target: str = ""
     """Where the call goes when no orchestrator is left; empty ends it."""
+    lines: Lines = field(default_factory=Lines)
+    """What the caller hears from the gateway itself while there is none."""
     gate: GateSettings | None = None
     """When speech begins and ends."""
     wall_offset: float = 0.0
@@ -86,8 +86,10 @@ class Call:
         self._settings = settings
         self._started = now
         self._answered = False
-        self._lost_at: float | None = None
+        self._bridge = Bridge(settings.lines, self.uplink, self.downlink)
         self._deadline = 0.0
+        self._fallen_back = False
+        self._said_bye = False
         self._reason = ""
 
     @property
@@ -97,6 +99,7 @@ class Call:
         return (
             self.phase is Phase.LIVE
             and uplink.linked
+            and not self._bridge.needed
             and not (uplink.speaking or uplink.outbox)
             and self.downlink.idle
         )
@@ -147,12 +150,14 @@ class Call:
         return out
 
     def _speech_began(self, start: int, now: float) -> Commands:
+        hushed = self.downlink.hush(now)
         stopped = self.downlink.interrupt(now) if self._settings.barge_in else None
         self.uplink.report(reports.SpeechBegan, now, start)
         if stopped is not None:
             self.uplink.report(reports.BargedIn, now, self.downlink.playout.heard(now))
         self.uplink.begin_speech(start)
-        return [*(stopped or []), *self.uplink.send_all(), *self._show_playout(now)]
+        out = [*hushed, *(stopped or []), *self.uplink.send_all()]
+        return [*out, *self._show_playout(now)]
 
     def _pressed(self, event: on.CallerPressed, now: float) -> Commands:
         self.uplink.report(reports.DigitPressed, now, event.digit)
@@ -168,23 +173,28 @@ class Call:
     # Time.
 
     def _ticked(self, event: on.Ticked, now: float) -> Commands:
-        if self._lost_at is not None and now - self._lost_at >= FALLBACK_SECONDS:
-            return self._fall_back(now)
         out = self._speech(self.uplink.settle(), now)
         sent = self.uplink.advance(now)
         if any(isinstance(command, do.Send) for command in sent):
             self.uplink.grow(event.chunk_ms)
         out += sent
-        out += self._played(self.downlink.tick(now), now)
-        return out + self._act(now)
+        out += self._played(self.downlink.tick(now, linked=self.uplink.linked), now)
+        out += self._act(now)
+        if not self._bridge.needed or self.phase is not Phase.LIVE:
+            return out
+        in_vain = self._bridge.in_vain(now)
+        return out + (self._fall_back(now) if in_vain else [*self._bridge.hold(now)])
 
     def _ticked_ending(self, _event: on.Ticked, now: float) -> Commands:
-        return self._finish(now) if now >= self._deadline else [*self.uplink.send_all()]
+        out: Commands = [*self.downlink.say_on(now)] if self._apologising else []
+        out += self.uplink.send_all()
+        over = self._said_bye or now >= self._deadline
+        return out + self._finish(now) if over and not self._apologising else out
 
     # The session.
 
-    def _link_ready(self, event: on.LinkReady, _now: float) -> Commands:
-        self._lost_at = None
+    def _link_ready(self, event: on.LinkReady, now: float) -> Commands:
+        self._bridge.stands(now)
         self.uplink.connect(event.wanted_offset)
         out: Commands = [] if self._answered else [do.Answer()]
         self._answered = True
@@ -194,21 +204,22 @@ class Call:
 
     def _link_lost(self, _event: on.LinkLost, now: float) -> Commands:
         self.uplink.linked = False
-        if self._lost_at is None:
-            self._lost_at = now
-        return []
+        return [*self._bridge.breaks(now, now + self._settings.wall_offset)]
 
     def _link_failed(self, event: on.LinkFailed, now: float) -> Commands:
         self.uplink.linked = False
         if self.phase is Phase.ENDING:
-            return self._finish(now)
+            return self._bye_said(on.ByeSaid(), now)
         if self.phase is Phase.LIVE and not isinstance(event.error, Superseded):
-            return self._fall_back(now)
+            # What the bot has said so far is heard to the end first.
+            self._bridge.lasts(now)
+            return []
         self.phase = Phase.ENDED
         return [do.Fail(event.error)]
 
     def _entries_came(self, event: on.EntriesCame, _now: float) -> Commands:
-        self.downlink.keep(event.entries)
+        if self.downlink.keep(event.entries):
+            self._bridge.grew()
         return []
 
     def _acknowledged(self, event: on.Acknowledged, _now: float) -> Commands:
@@ -227,14 +238,22 @@ class Call:
         return [*self.downlink.measured(event.report)]
 
     def _words_came(self, event: on.WordsCame, _now: float) -> Commands:
-        return [do.Show(event)]
+        said = self.downlink.holding.said
+        place = event.start_offset + said if event.bot else event.start_offset
+        return [do.Show(replace(event, start_offset=place) if event.bot and said else event)]
 
     def _action_told(self, event: on.ActionTold, now: float) -> Commands:
         self.downlink.actions.add(event)
         return self._act(now)
 
     def _bye_said(self, _event: on.ByeSaid, now: float) -> Commands:
-        return self._finish(now)
+        self._said_bye = True
+        return [] if self._apologising else self._finish(now)
+
+    @property
+    def _apologising(self) -> bool:
+        """Whether an apology is to be heard to its end."""
+        return self._fallen_back and self.downlink.holding.sounding
 
     # Playout, actions and the end.
 
@@ -262,11 +281,12 @@ class Call:
         return out
 
     def _fall_back(self, now: float) -> Commands:
-        """End a call that no orchestrator conducts any more."""
-        # Before this, one day: a holding line after 2 s, and an apology here.
-        target = self._settings.fallback_target
-        self._reason = "failed"
-        return [*([do.Transfer(target)] if target else []), *self._finish(now)]
+        """Give up a call that no orchestrator conducts any more, as its bot's file says."""
+        self._fallen_back = True
+        out = self._end("failed", now)
+        # Should one come back during the apology, it writes the end; nobody waits for it.
+        self._deadline = now
+        return [*out, *self._bridge.apologise(now)]
 
     def _end(self, reason: str, now: float) -> Commands:
         self.phase, self._reason = Phase.ENDING, reason
@@ -276,24 +296,17 @@ class Call:
 
     def _finish(self, now: float) -> Commands:
         self.phase = Phase.ENDED
-        journal = self.downlink.journal
-        last = journal.entries[-1] if journal.entries else Entry()
+        journal, last = self.downlink.journal, self.downlink.last_entry
         if last.HasField("call_ended"):
             self._reason = self._reason or last.call_ended.reason
         self._reason = self._reason or "failed"
         if journal.entries and not last.HasField("call_ended"):
             # No orchestrator was left to write it.
-            journal.append(self._last_entry(last, now))
-        return [do.End(self._reason, tuple(journal.entries), now - self._started)]
-
-    def _last_entry(self, last: Entry, now: float) -> Entry:
-        unix = now + self._settings.wall_offset
-        return Entry(
-            sequence=last.sequence + 1,
-            write_time=Timestamp(seconds=int(unix), nanos=int(unix % 1 * 1e9)),
-            consumed_offset=last.consumed_offset,
-            call_ended=journal_pb2.CallEnded(reason=self._reason),
-        )
+            ended = journal_pb2.CallEnded(reason=self._reason)
+            self.downlink.write(now + self._settings.wall_offset, call_ended=ended)
+        end = do.End(self._reason, tuple(journal.entries), now - self._started)
+        target = self._settings.fallback_target if self._fallen_back else ""
+        return [do.Transfer(target), end] if target else [end]
 
     def _ignore(self, _event: on.Event, _now: float) -> Commands:
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from voicemesh.settings import ServiceSettings
@@ -14,3 +16,7 @@ class GatewaySettings(ServiceSettings):
     """How long a caller may leave a message unread, seconds."""
     start_seconds: float = Field(default=10.0, gt=0, le=300)
     """How long a caller may take to its first message, seconds."""
+    records: str = ""
+    """Folder that gets the record of each finished call, a JSON file; empty writes none."""
+    models: Literal["embedded", "scripted"] = "embedded"
+    """``scripted``: the mesh speaks with its scripted voice, whatever bots' files say."""

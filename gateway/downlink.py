@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.actions import Actions
 from gateway.commands import Tell
+from gateway.holding import Holding
 from gateway.playout import Play, Playout, PlayoutCommand, PlayoutState
 from gateway.turns import Turns
 from voicemesh.errors import OutOfOrder, Refused
-from voicemesh.journal import Journal
+from voicemesh.journal import Entry, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gateway.events import ActionTold
     from voicemesh.api.journal.v1.turn_pb2 import TurnReport
-    from voicemesh.audio import Chunk
-    from voicemesh.journal import Entry
+    from voicemesh.audio import Chunk, Samples
 
 PAUSE_SECONDS = 5.0
 """How long playout waits to be told what a barge-in was; then what was buffered is dropped."""
@@ -26,6 +28,9 @@ REPORT_SECONDS = 0.5
 
 DownlinkCommand: TypeAlias = PlayoutCommand | Tell
 
+_NUMBERED = frozenset({"caller_said", "digits_pressed", "reply_started", "caller_unheard"})
+"""Entries that may begin a turn."""
+
 
 class Downlink:
     """What the bot says and does; offsets are bot offsets."""
@@ -33,10 +38,15 @@ class Downlink:
     def __init__(self, rate: int, time_of: Callable[[int], float], now: float) -> None:
         self.journal = Journal()
         self.playout = Playout(rate)
+        self.holding = Holding(rate)
         self.turns = Turns(time_of)
         self.actions = Actions()
         self.replying = False
         """Whether the journal has a reply that is not complete."""
+        self.newest_turn = 0
+        """Number of the journal's newest turn."""
+        self.judged_offset = -1
+        """Caller offset of the newest barge-in that is in the journal."""
         self.refused_samples = 0
         """Audio that there was no room for."""
         self._paused_at: float | None = None
@@ -46,22 +56,54 @@ class Downlink:
     def idle(self) -> bool:
         """Whether time alone changes nothing."""
         resting = self.playout.state is self._shown[0] is PlayoutState.IDLE
-        return resting and not self.actions
+        return resting and not self.actions and not self.holding.sounding
 
-    def keep(self, entries: Iterable[Entry]) -> None:
-        """Keep entries; raise OutOfOrder on a gap, and keep nothing from there on."""
+    @property
+    def silent(self) -> bool:
+        """Whether the caller hears nothing."""
+        return self.playout.state is not PlayoutState.PLAYING and not self.holding.sounding
+
+    def write(self, unix: float, consumed: int = 0, **event: Any) -> None:  # noqa: ANN401
+        """Keep an entry of the gateway's own, while no session stands that could write one."""
+        entry = Entry(
+            sequence=self.journal.next_sequence,
+            write_time=Timestamp(seconds=int(unix), nanos=int(unix % 1 * 1e9)),
+            consumed_offset=max(self.last_entry.consumed_offset, consumed),
+            **event,
+        )
+        self.keep([entry])
+
+    @property
+    def last_entry(self) -> Entry:
+        """The journal's newest entry; an empty one if there is none."""
+        return self.journal.entries[-1] if self.journal.entries else Entry()
+
+    def keep(self, entries: Iterable[Entry]) -> bool:
+        """Keep entries, return whether any was new; raise OutOfOrder on a gap, and stop there."""
+        grown = False
         for entry in entries:
             if self.journal.append(entry):
                 self._remember(entry)
+                grown = True
+        return grown
 
     def _remember(self, entry: Entry) -> None:
         self.turns.remember(entry)
         self.actions.remember(entry)
-        match entry.WhichOneof("event"):
+        kind = entry.WhichOneof("event") or ""
+        match kind:
             case "reply_started":
                 self.replying = True
-            case "reply_finished" | "reply_interrupted":
+            case "reply_finished":
                 self.replying = False
+            case "reply_interrupted":
+                self.replying = False
+                self.judged_offset = entry.reply_interrupted.barge_in_offset
+            case "compacted":
+                for turn in entry.compacted.turns:
+                    self.newest_turn = max(self.newest_turn, turn.turn)
+        if kind in _NUMBERED:
+            self.newest_turn = max(self.newest_turn, getattr(entry, kind).turn)
 
     def sounded(self, chunk: Chunk, now: float) -> list[DownlinkCommand]:
         """Take audio; raise OutOfOrder if the journal has no sentence that it could belong to."""
@@ -76,19 +118,46 @@ class Downlink:
             self.refused_samples += chunk.samples.size
             return []
 
-    def tick(self, now: float) -> list[DownlinkCommand]:
-        """Play on, and give up a pause that nobody answers."""
+    def tick(self, now: float, *, linked: bool) -> list[DownlinkCommand]:
+        """Play on, and give up a pause that a session leaves unanswered."""
+        if self.holding.sounding:
+            return self.say_on(now)
         out = self._played(self.playout.tick(now), now)
-        if self._paused_at is not None and now - self._paused_at >= PAUSE_SECONDS:
+        if linked and self._paused_at is not None and now - self._paused_at >= PAUSE_SECONDS:
             out += self.flush(self.playout.heard(now), self.playout.buffered, now)
         return out
 
+    def say(self, line: Samples, now: float) -> list[DownlinkCommand]:
+        """Say a line of the gateway's own; the bot waits for its end, if it has anything to say."""
+        self.playout.hold()
+        return [*self.holding.say(line, self.playout.heard(now), now)]
+
+    def say_on(self, now: float) -> list[DownlinkCommand]:
+        """Go on with a line; the bot goes on behind it."""
+        out: list[DownlinkCommand] = [*self.holding.tick(now)]
+        return out if self.holding.sounding else out + self._released(now)
+
+    def hush(self, now: float) -> list[DownlinkCommand]:
+        """Break a line off."""
+        if not self.holding.sounding:
+            return []
+        out: list[DownlinkCommand] = [*self.holding.stop(now)]
+        return out + self._released(now)
+
+    def _released(self, now: float) -> list[DownlinkCommand]:
+        return self._played(self.playout.release(now), now)
+
+    def linked(self, now: float) -> None:
+        """Take note of a new session: what waits to be judged waits from now on."""
+        if self._paused_at is not None:
+            self._paused_at = now
+
     def interrupt(self, now: float) -> list[DownlinkCommand] | None:
-        """Fall silent at once; None if there was nothing to hear."""
+        """Fall silent at once; None if there was nothing of the bot to hear."""
         if self.playout.state is not PlayoutState.PLAYING:
             return None
         self._paused_at = now
-        return [*self.playout.pause(now)]
+        return [*self.holding.place(self.playout.pause(now))]
 
     def flush(self, start: int, end: int, now: float) -> list[DownlinkCommand]:
         """Never say a range, nor do what waits for it."""
@@ -120,7 +189,7 @@ class Downlink:
         return self.playout.heard(now), self.playout.buffered
 
     def _played(self, commands: list[PlayoutCommand], now: float) -> list[DownlinkCommand]:
-        out: list[DownlinkCommand] = [*commands]
+        out: list[DownlinkCommand] = [*self.holding.place(commands)]
         for command in commands:
             if isinstance(command, Play):
                 self.turns.played(command.chunk.offset, command.chunk.end, now)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.floor import Floor
     from gateway.legs.leg import Leg
     from gateway.link import Link
+    from gateway.records import Records
 
 _log = telemetry.get_logger("call")
 
@@ -24,12 +25,15 @@ _log = telemetry.get_logger("call")
 class LiveCall:
     """Carries out what a call wants. `attach` comes before anything else."""
 
-    def __init__(self, call_id: str, settings: CallSettings, leg: Leg, floor: Floor) -> None:
+    def __init__(
+        self, call_id: str, settings: CallSettings, leg: Leg, floor: Floor, records: Records
+    ) -> None:
         self.call_id = call_id
         self._wall_offset = settings.wall_offset
         self._call = Call(settings, floor.now())
         self._leg = leg
         self._floor = floor
+        self._records = records
         self._link: Link | None = None
         self._slot = floor.join(self, settings.rate)
 
@@ -51,12 +55,16 @@ class LiveCall:
             metrics.SESSIONS_LOST.inc()
         if self._call.phase is Phase.ENDED:
             return
+        taken_out = self._call.uplink.outbox.taken_out
         try:
             self._handle(event)
         except VoicemeshError:
             raise
         except Exception as error:
             self.crash(error)
+        if self._call.uplink.outbox.taken_out > taken_out:
+            metrics.EVENTS_TAKEN_OUT.inc()
+            _log.error("taken out what no orchestrator survives", call_id=self.call_id)
 
     # For the floor.
 
@@ -124,6 +132,7 @@ class LiveCall:
             case do.Tell(report):
                 self._record(report)
             case do.End(reason):
+                self._records.save(self.call_id, command)
                 self._ended(reason)
             case do.Fail(error):
                 self._ended(error.reason.lower())

@@ -20,6 +20,13 @@ SAMPLES_DROPPED = Counter(
     "voicemesh_gateway_samples_dropped",
     "Caller samples forgotten before they were committed",
 )
+EVENTS_TAKEN_OUT = Counter(
+    "voicemesh_gateway_events_taken_out",
+    "Utterances and events that no orchestrator survived, and that were taken out of a call",
+)
+RECORDS_LOST = Counter(
+    "voicemesh_gateway_records_lost", "Finished calls whose file was not written"
+)
 SAMPLES_REFUSED = Counter(
     "voicemesh_gateway_samples_refused", "Bot samples for which a playout buffer had no room"
 )

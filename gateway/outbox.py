@@ -8,11 +8,12 @@ committed, except for the oldest audio beyond 30 s, and that is counted.
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from gateway.reports import Report
+from gateway.reports import CallOver, Report, SpeechBegan, SpeechOver
 from voicemesh.audio import Chunk
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Outbox:
         """Samples of audio sent and not received."""
         self.dropped_samples = 0
         """Samples forgotten without having been committed."""
+        self.taken_out = 0
+        """Utterances and events that were taken out."""
         self._rate = rate
         self._window = int(MAX_IN_FLIGHT_SECONDS * rate)
         self._least_piece = int(LEAST_PIECE_SECONDS * rate)
@@ -97,6 +100,26 @@ class Outbox:
         self.received = wanted
         self.in_flight = 0
         self._on_the_way.clear()
+
+    def take_out(self, reflected: int) -> list[Item]:
+        """Take out the oldest utterance or event that is not before `reflected`; return its items.
+
+        To be called while no session stands. What is before `reflected` is forgotten: it is in
+        the journal. What follows on the end of a call is nobody's fault, and stays.
+        """
+        _, items = self._split(deque(chain(self._sent, self._waiting)), reflected)
+        taken: list[Item] = []
+        spoken = bool(items) and isinstance(items[0], Chunk | SpeechBegan)
+        while items and not isinstance(items[0], CallOver):
+            taken.append(items.popleft())
+            if not spoken or isinstance(taken[-1], SpeechOver):
+                break
+        self.dropped_samples += sum(_size(item) for item in taken)
+        self.taken_out += bool(taken)
+        self._sent.clear()
+        self._waiting = items
+        self._held = sum(_size(item) for item in items)
+        return taken
 
     def _next_chunk(self, least: int) -> Chunk | None:
         """Take the next run of audio as one chunk; None where it has to wait."""

@@ -85,6 +85,12 @@ class Playout:
         self._due = 0.0
         self._handed: deque[_Handed] = deque()
         self._rested = True
+        self._held_back = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything handed out was heard and nothing waits."""
+        return self.state is PlayoutState.IDLE
 
     @property
     def buffered(self) -> int:
@@ -119,7 +125,7 @@ class Playout:
 
     def tick(self, now: float) -> list[PlayoutCommand]:
         """Hand out what will soon be due."""
-        if self.state is PlayoutState.PAUSED:
+        if self.state is PlayoutState.PAUSED or self._held_back:
             return []
         self._forget(self.heard(now))
         if self._handed and self._due - now > REFILL_SECONDS:
@@ -136,6 +142,17 @@ class Playout:
             self.state = PlayoutState.IDLE
         return commands
 
+    def hold(self) -> None:
+        """Begin nothing until `release`; for a playout that does not run."""
+        if self.state is PlayoutState.PLAYING:
+            raise OutOfOrder("playout", "cannot be held while it runs")
+        self._held_back = True
+
+    def release(self, now: float) -> list[PlayoutCommand]:
+        """Begin what was held; a pause stays one."""
+        self._held_back = False
+        return self.tick(now)
+
     def pause(self, now: float) -> list[PlayoutCommand]:
         """Stop at once; what was handed out and is not due yet will be played later."""
         if self.state is not PlayoutState.PLAYING:
@@ -148,7 +165,7 @@ class Playout:
         """Go on from where playout paused; nothing happens if it did not."""
         if self.state is not PlayoutState.PAUSED:
             return []
-        self.state = PlayoutState.PLAYING
+        self.state = PlayoutState.IDLE
         return self.tick(now)
 
     def flush(self, start: int, end: int, now: float) -> list[PlayoutCommand]:

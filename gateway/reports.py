@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from voicemesh.audio import Chunk
+
 
 class Wish(StrEnum):
     """What an application may ask of a live call."""
@@ -87,6 +89,11 @@ class PlayoutReport:
     """Bot offset behind the last sample played."""
     buffered_offset: int
     """Bot offset behind the last sample held."""
+
+
+def end_of(item: Chunk | Report) -> int:
+    """Return the caller offset behind something that the caller said or did."""
+    return item.end if isinstance(item, Chunk) else item.offset + 1
 
 
 Report: TypeAlias = SpeechBegan | SpeechOver | BargedIn | DigitPressed | Wished | CallOver

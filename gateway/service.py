@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.call import CallSettings
@@ -14,7 +15,9 @@ from gateway.floor import Floor, VoiceActivity
 from gateway.link import Link
 from gateway.live import LiveCall
 from gateway.pool import ChannelPool
+from gateway.records import Records
 from gateway.servicer import GrpcDoor
+from gateway.spoken import SpokenLines
 from gateway.vad import VadBatch
 from voicemesh import telemetry
 from voicemesh.bots import Bots
@@ -53,6 +56,8 @@ class Gateway:
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad
         self._bots = Bots({})
+        self._spoken = SpokenLines(settings.mesh)
+        self._records = Records(Path(settings.records) if settings.records else None)
         self._random = random.Random()  # noqa: S311 - for jitter only
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -78,6 +83,8 @@ class Gateway:
         with suppress(asyncio.CancelledError):
             await self._ticking
         self._floor.clear()
+        await self._spoken.close()
+        await self._records.close()
         await self._pool.close()
 
     def bot(self, name: str) -> Bot:
@@ -91,9 +98,14 @@ class Gateway:
             rate=facts.rate,
             barge_in=bot.barge_in.enabled,
             fallback_target=bot.fallback.transfer,
+            lines=self._spoken.lines(self._voiced(bot), facts.rate),
             wall_offset=time.time() - self.clock(),
         )
-        live = LiveCall(facts.call_id, settings, leg, self._floor)
+        live = LiveCall(facts.call_id, settings, leg, self._floor, self._records)
         live.attach(Link(facts, self._pool, live, self._floor.now, self._random.random))
         _log.info("call began", call_id=facts.call_id, bot=bot.name)
         return live
+
+    def _voiced(self, bot: Bot) -> Bot:
+        """Return a bot with the voice that it has in this mesh."""
+        return bot.with_engines("scripted") if self.settings.models == "scripted" else bot

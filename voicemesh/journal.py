@@ -125,7 +125,9 @@ def remember(memory: Memory, entry: Entry) -> None:
     memory.open_entries += 1
     memory.open_bytes += entry.ByteSize()
     memory.consumed_offset = max(memory.consumed_offset, entry.consumed_offset)
-    memory.owed_flush = None
+    if kind != "caller_unheard":
+        # That one is the gateway's: it says nothing of what the gateway was told.
+        memory.owed_flush = None
     if kind == "call_started":
         memory.started = entry.call_started
         memory.started_seconds = entry.write_time.seconds

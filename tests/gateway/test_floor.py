@@ -10,6 +10,7 @@ from gateway import commands as do, events as on
 from gateway.call import CallSettings
 from gateway.floor import TICK_SECONDS, Floor
 from gateway.live import LiveCall
+from gateway.records import Records
 from gateway.vad import MAX_BUFFERED_SECONDS
 from tests.gateway.rig import RATE, Loudness, silence, speech
 from voicemesh.errors import InvalidInput, Refused, VoicemeshError
@@ -56,7 +57,7 @@ def floor(vad: Loudness | None = None) -> Floor:
 
 
 def join(here: Floor, leg: FakeLeg) -> LiveCall:
-    return LiveCall("c", CallSettings(rate=RATE), leg, here)
+    return LiveCall("c", CallSettings(rate=RATE), leg, here, Records(None))
 
 
 @pytest.mark.virtual_time

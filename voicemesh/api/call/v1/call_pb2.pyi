@@ -150,7 +150,10 @@ class ConverseResponse(_message.Message):
 
     @_builtins.property
     def audio(self) -> _audio_pb2.AudioChunk:
-        """What the bot says."""
+        """What the bot says; in an outage also what the gateway says itself ("One moment, please."). The
+        offsets count both: where such a line was said, the bot's own offsets, as the journal has
+        them, are less by its length.
+        """
 
     @_builtins.property
     def clear(self) -> Global___Clear:
