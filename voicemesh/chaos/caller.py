@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -71,17 +72,22 @@ class Caller:
 
     async def run(self, until: float) -> None:
         """Hold calls until `until`; the last one is ended in peace."""
-        clock, number = time.monotonic, 0
-        while not number or clock() < until:
-            talk = self._talk(self._row, number)
-            held = Held(Evidence(f"caller {self._row} call {number}", talk), self._row, clock())
-            try:
-                await self._hold(held, until)
-            except VoicemeshError as error:
-                held.evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
-            held.ended = clock()
-            self._done(held)
+        number = 0
+        while not number or time.monotonic() < until:
+            await self.hold(number, until)
             number += 1
+
+    async def hold(self, number: int, until: float = math.inf) -> None:
+        """Hold one call, to the end of its talk or until `until`."""
+        talk = self._talk(self._row, number)
+        evidence = Evidence(f"caller {self._row} call {number}", talk)
+        held = Held(evidence, self._row, time.monotonic())
+        try:
+            await self._hold(held, until)
+        except VoicemeshError as error:
+            evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
+        held.ended = time.monotonic()
+        self._done(held)
 
     async def _hold(self, held: Held, until: float) -> None:
         async with Call.place(

@@ -31,7 +31,7 @@ async def rehearsed(mesh: Mesh) -> Callable[[int, int], Talk]:
         lines = [Line(text, await speaker.speak(text, FORMAT), 1) for text in QUESTIONS]
     done: list[Held] = []
     first = RehearsedTalk(lines, (GREETING,), [])
-    await Caller(0, mesh.edge, lambda *_: first, done.append).run(0.0)
+    await Caller(0, mesh.edge, lambda *_: first, done.append).hold(0)
     evidence = done[0].evidence
     heard, script = _script(evidence.journal)
     if evidence.failure or len(heard) != len(lines):

@@ -25,6 +25,9 @@ EDGE_SAMPLES = RATE * 12 // 100
 words prove that everything between was heard."""
 
 
+MOST_LATE_SAMPLES = 10 * RATE
+
+
 class Loss(StrEnum):
     """What may not happen. The values are the names in the report."""
 
@@ -117,18 +120,36 @@ def judge(evidence: Evidence, results: Mapping[str, str]) -> list[Finding]:
         return [Finding(Loss.CALLS, evidence.call, evidence.failure)]
     told = _told(evidence.journal)
     found = _caller_findings(evidence, told.caller)
-    expected = [*evidence.talk.greeting]
-    for turn, text in enumerate(told.caller, 1):
-        expected += evidence.talk.answer(turn, text, results)
-    found += _sentence_findings(evidence, "journal", expected, told.sentences)
-    if evidence.talk.readable:
-        # What went wrong with a sentence in the journal went wrong with it for the caller, too.
-        known = {_about(finding) for finding in found}
-        heard = _sentence_findings(evidence, "heard", expected, evidence.heard)
-        found += [finding for finding in heard if _about(finding) not in known]
+    if any(finding.loss is Loss.WORDS for finding in found):
+        # What was misunderstood is counted once; of the answers to it only their sound is judged.
+        expected, cut = _as_journalled(told)
     else:
-        found += _sound_findings(evidence, told.sound)
-    return found
+        expected, cut = _as_planned(evidence.talk, told, results), []
+        found += _sentence_findings(evidence, "journal", expected, told.texts_of_bot())
+    if not evidence.talk.readable:
+        return found + _sound_findings(evidence, told.sound)
+    # What went wrong with a sentence in the journal went wrong with it for the caller, too.
+    known = {_about(finding) for finding in found}
+    heard = [text for text in evidence.heard if not _begins(text, cut)]
+    findings = _sentence_findings(evidence, "heard", expected, heard)
+    return found + [finding for finding in findings if _about(finding) not in known]
+
+
+def _as_planned(talk: Talk, told: _Told, results: Mapping[str, str]) -> list[str]:
+    expected = [*talk.greeting]
+    for turn, text in enumerate(told.caller, 1):
+        expected += talk.answer(turn, text, results)
+    return expected
+
+
+def _as_journalled(told: _Told) -> tuple[list[str], list[str]]:
+    """Return the sentences that must have been heard, and those of which only a part may have."""
+    whole = [text for turn, text in told.sentences if turn not in told.interrupted]
+    return whole, [text for turn, text in told.sentences if turn in told.interrupted]
+
+
+def _begins(text: str, sentences: Iterable[str]) -> bool:
+    return any(each.startswith(text.rstrip(DAMAGED)) for each in sentences)
 
 
 def _about(finding: Finding) -> tuple[Loss, str]:
@@ -140,9 +161,19 @@ class _Told:
     """What a journal tells."""
 
     caller: list[str] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
+    sentences: list[tuple[int, str]] = field(default_factory=list)
+    """Turn and words."""
+    interrupted: set[int] = field(default_factory=set)
+    """Turns whose answer was cut off."""
     spans: list[tuple[int, int]] = field(default_factory=list)
+    """From where until where each utterance went."""
+    texts: list[str] = field(default_factory=list)
+    """The words of each utterance."""
     sound: int = 0
+
+    def texts_of_bot(self) -> list[str]:
+        """Return what the bot meant to say."""
+        return [text for _, text in self.sentences]
 
 
 def _told(journal: Iterable[Mapping[str, Any]]) -> _Told:
@@ -150,10 +181,13 @@ def _told(journal: Iterable[Mapping[str, Any]]) -> _Told:
     for entry in journal:
         if said := entry.get("caller_said"):
             told.spans.append((int(said.get("start_offset", 0)), int(said["end_offset"])))
+            told.texts.append(said.get("text", ""))
             if said.get("turn"):
                 told.caller.append(said.get("text", ""))
         elif planned := entry.get("sentence_planned"):
-            told.sentences.append(planned["text"])
+            told.sentences.append((int(planned.get("turn", 0)), planned["text"]))
+        elif cut := entry.get("reply_interrupted"):
+            told.interrupted.add(int(cut.get("turn", 0)))
         elif finished := entry.get("sentence_finished"):
             told.sound = int(finished["end_offset"])
     return told
@@ -179,22 +213,30 @@ def _caller_findings(evidence: Evidence, understood: Sequence[str]) -> list[Find
         Finding(Loss.WORDS, call, f"caller misunderstood: {one!r} as {other!r}", _wrong(one, other))
         for one, other in compared.wrong
     ]
-    spans = _told(evidence.journal).spans
+    told = _told(evidence.journal)
     for line in evidence.said:
         if line.halting:
             continue
-        missing = _missing(line, spans)
+        missing = _missing(evidence, line, told)
         if missing:
             found.append(Finding(Loss.SAMPLES, call, f"in no utterance: {line.text}", missing))
     return found
 
 
-def _missing(line: Said, spans: Sequence[tuple[int, int]]) -> int:
-    """Return how many samples of a line lie in no utterance."""
-    places = {0, *(begin - line.start for begin, _ in spans if line.late and begin > line.start)}
+def _missing(evidence: Evidence, line: Said, told: _Told) -> int:
+    """Return how many samples of a line lie in no utterance.
+
+    Whatever stood still on the way makes everything since come later, and it is not lost for that.
+    """
+    places = {0} | {
+        told.spans[number][0] - line.start
+        for number, text in enumerate(told.texts)
+        if line.late or evidence.talk.same(line.text, text)
+    }
     return min(
-        uncovered(line.start + place + EDGE_SAMPLES, line.end + place - EDGE_SAMPLES, spans)
+        uncovered(line.start + place + EDGE_SAMPLES, line.end + place - EDGE_SAMPLES, told.spans)
         for place in places
+        if 0 <= place <= MOST_LATE_SAMPLES
     )
 
 

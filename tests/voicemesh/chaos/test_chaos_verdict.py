@@ -167,6 +167,31 @@ def test_what_the_caller_said_and_no_utterance_has_is_lost() -> None:
     assert samples[Loss.SAMPLES] > SECOND // 4
 
 
+def test_a_line_that_was_cut_in_two_is_no_loss_of_the_sentences_after_it() -> None:
+    evidence = flawless()
+    said = of(evidence, "caller_said", 2)
+    rest = {"caller_said": said | {"turn": 3, "text": "the rest"}}
+    said["text"] = "call"
+    at = next(n for n, entry in enumerate(evidence.journal) if entry.get("caller_said") is said)
+    # The bot counts one turn more from then on, and its answer to the first half was cut off.
+    cut = {"reply_interrupted": {"turn": 2}}
+    journal = [dict(entry) for entry in evidence.journal]
+    evidence.journal = [*journal[: at + 2], cut, rest, *journal[at + 3 :]]
+    evidence.heard.remove("That was turn 2.")
+    losses = found(evidence)
+    assert Loss.LOST not in losses
+    assert Loss.REPEATED not in losses
+    evidence.heard.remove("That was turn 4.")
+    assert found(evidence)[Loss.LOST] == 1
+
+
+def test_what_is_only_later_in_the_call_is_not_lost() -> None:
+    evidence = flawless()
+    said = of(evidence, "caller_said", 2)
+    said |= {name: str(int(said[name]) + SECOND // 2) for name in ("start_offset", "end_offset")}
+    assert found(evidence) == {}
+
+
 def test_an_utterance_that_is_not_in_the_journal_loses_its_words_and_its_samples() -> None:
     evidence = flawless()
     words = len(of(evidence, "caller_said", TURNS)["text"].split())
