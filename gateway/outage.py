@@ -6,9 +6,9 @@ not one has written anything, the oldest thing that they were told is taken to b
 
 from __future__ import annotations
 
-HOLDING_SECONDS = 1.5
-"""After so long without a session the caller is told: with the time that it takes to notice that
-one is gone, that is within 2 s."""
+HOLDING_SECONDS = 1.3
+"""After so long without a session the caller is told: with the 600 ms that it may take to notice
+that one hangs, that is within 2 s."""
 HOLDING_AGAIN_SECONDS = 10.0
 """Between two such lines."""
 FALLBACK_SECONDS = 10.0
