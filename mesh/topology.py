@@ -154,6 +154,8 @@ class Topology(_Part):
     environment: Environment = Field(default_factory=dict)
     """Variables for every process."""
     tuning: Tuning = Tuning()
+    chaos: Annotated[bool, Field(strict=True)] = False
+    """Whether every replica stands behind a relay, so that its connections can be cut."""
 
     _path: Path = PrivateAttr(default=Path("topology"))
 

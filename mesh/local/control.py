@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mesh.topology import service_name
@@ -36,6 +37,9 @@ class Control:
             "replace": self._replace,
             "deploy": self._deploy,
             "kill": self._kill,
+            "cut": self._cut,
+            "mend": self._mend,
+            "reset": self._reset,
             "stats": self._stats,
             "stop": self._stop,
         }
@@ -121,6 +125,26 @@ class Control:
             raise InvalidInput("signal", f"there is no {name!r}; SIGKILL or SIGSTOP") from error
         return self._mesh.signal(request["process"], number)
 
+    async def _cut(self, request: dict[str, Any]) -> object:
+        """Swallow what a process is sent, for some seconds or until it is mended."""
+        name, seconds = request["process"], request.get("seconds")
+        self._mesh.cut(name)
+        if seconds is not None:
+            try:
+                await asyncio.sleep(float(seconds))
+            finally:
+                with suppress(NotFound):  # gone meanwhile
+                    self._mesh.mend(name)
+        return None
+
+    async def _mend(self, request: dict[str, Any]) -> object:
+        self._mesh.mend(request["process"])
+        return None
+
+    async def _reset(self, request: dict[str, Any]) -> object:
+        self._mesh.reset(request["process"])
+        return None
+
     async def _stats(self, request: dict[str, Any]) -> object:
         return await self._mesh.envoy_stats(request["door"])
 
@@ -137,13 +161,13 @@ def _refusal(error: VoicemeshError) -> dict[str, Any]:
     }
 
 
-def ask(home: Home, seconds: float = 60.0, **request: object) -> Any:  # noqa: ANN401 - JSON
+def ask(home: Home, within: float = 60.0, /, **request: object) -> Any:  # noqa: ANN401 - JSON
     """Ask the supervisor of a run directory; raise what it raised.
 
     Raises NotFound where no mesh runs there.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(seconds)
+        connection.settimeout(within)
         try:
             connection.connect(str(home.control))
         except (FileNotFoundError, ConnectionRefusedError) as error:

@@ -50,7 +50,7 @@ class Part(Protocol):
     async def enter(self) -> None: ...
     def leave(self) -> None: ...
     async def left(self) -> None: ...
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Keeper:
@@ -126,7 +126,7 @@ class Keeper:
             self._first.exception()  # of no interest any more
         self._first.cancel()
         self.part.leave()
-        self.part.close()
+        await self.part.close()
         if self.state is not State.FAILED:
             self._set(State.STOPPED)
 

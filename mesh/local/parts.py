@@ -20,6 +20,7 @@ from mesh.envoy.model import CALM, Endpoint
 from mesh.local import probe
 from mesh.local.ports import Port
 from mesh.local.process import Command
+from mesh.local.wire import Wire
 from mesh.services import SERVICES
 from mesh.topology import engines
 
@@ -75,7 +76,7 @@ class EnvoyPart:
     async def left(self) -> None:
         """Do nothing."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Do nothing: its port outlives it."""
 
 
@@ -106,20 +107,26 @@ class ReplicaPart:
         self.service = service
         self.name = name
         self.address = ""
+        """Where Envoy reaches it."""
         self.metrics_port = 0
         self.log = log
         self._around = around
         self._rotation = rotation
+        self.wire: Wire | None = None
+        """The network in front of it, where the topology says chaos."""
         self._ports: list[Port] = []
         self._endpoint: Endpoint | None = None
 
     def command(self) -> Command:
-        self.close()
+        self._let_go()
         region = self._around.region
         listen, metrics = self._ports = [Port(region.host), Port("127.0.0.1")]
-        self.address, self.metrics_port = listen.address, metrics.number
-        self._endpoint = Endpoint(self.service, region.host, listen.number, region.name, self.name)
-        return Command(self._arguments(), self._environment(), self.log)
+        if self._around.topology.chaos:
+            self.wire = Wire(region.host, listen.number, self.log.with_suffix(".relay.log"))
+        front = self.wire or listen
+        self.address, self.metrics_port = front.address, metrics.number
+        self._endpoint = Endpoint(self.service, region.host, front.number, region.name, self.name)
+        return Command(self._arguments(), self._environment(listen.address), self.log)
 
     async def serving(self) -> None:
         await probe.serving(self.address, SERVICES[self.service].rpc_service)
@@ -137,7 +144,14 @@ class ReplicaPart:
         if self._endpoint:
             await self._rotation.settled(self._endpoint)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        self._let_go()
+        if self.wire:
+            await self.wire.process.wait()
+
+    def _let_go(self) -> None:
+        if self.wire:
+            self.wire.close()
         for port in self._ports:
             port.close()
 
@@ -146,23 +160,23 @@ class ReplicaPart:
         chosen = given or self._around.region.services[self.service].command
         return chosen or (sys.executable, "-m", SERVICES[self.service].module)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, listen: str) -> dict[str, str]:
         """Later ones win: ours over what the user's shell has, the topology's over ours."""
         around = self._around
         return {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
-            **{f"VOICEMESH_{name}": value for name, value in self._settings().items()},
+            **{f"VOICEMESH_{name}": value for name, value in self._settings(listen).items()},
             **around.topology.environment,
             **around.region.services[self.service].environment,
             **around.environment,
         }
 
-    def _settings(self) -> dict[str, str]:
+    def _settings(self, listen: str) -> dict[str, str]:
         around, sense = self._around, SERVICES[self.service].sense
         level = around.region.services[self.service].log_level or around.topology.log_level
         common = {
-            "LISTEN": self.address,
+            "LISTEN": listen,
             "METRICS_PORT": str(self.metrics_port),
             "REPLICA": self.name,
             "REGION": around.region.name,

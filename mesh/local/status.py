@@ -61,6 +61,9 @@ class MeshStatus(BaseModel):
     edge_address: str
     """The first of ``edge_addresses``."""
     mesh_address: str
+    edge_target: str
+    """For gRPC: all of ``edge_addresses`` in one."""
+    mesh_target: str
     edge_addresses: tuple[str, ...]
     mesh_addresses: tuple[str, ...]
     processes: tuple[ProcessStatus, ...]

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import Counter
 from datetime import UTC, datetime
+from signal import SIGCONT, SIGSTOP
 from typing import TYPE_CHECKING, Any, Self
 
 from mesh.local.control import Control
@@ -155,6 +156,30 @@ class LocalMesh:
         process.signal(number)
         return process.pid
 
+    def cut(self, name: str) -> None:
+        """Have a process's connections swallow everything until ``mend``; the process lives on.
+
+        An Envoy has no relay in front of it: it is frozen, which to all others is the same.
+        """
+        self.relay(name).signal(SIGSTOP)
+
+    def mend(self, name: str) -> None:
+        """Undo ``cut``: what was on its way arrives now."""
+        self.relay(name).signal(SIGCONT)
+
+    def reset(self, name: str) -> None:
+        """Break off a process's connections, all at once."""
+        self.relay(name).kill()
+
+    def relay(self, name: str) -> Process:
+        """Return the process that stands for a process's connections; an Envoy is its own."""
+        part, process = self._fleet.get(name).part, self.process(name)
+        if not isinstance(part, ReplicaPart):
+            return process
+        if part.wire is None:
+            raise InvalidInput("chaos", f"{name} has no relay: its topology must say chaos: true")
+        return part.wire.process
+
     async def status(self) -> MeshStatus:
         """Look at every process."""
         return MeshStatus(
@@ -166,6 +191,8 @@ class LocalMesh:
             started=self._started_at,
             edge_address=self.edge_address,
             mesh_address=self.mesh_address,
+            edge_target=self.edge_target,
+            mesh_target=self.mesh_target,
             edge_addresses=tuple(self.edge_addresses),
             mesh_addresses=tuple(self.mesh_addresses),
             processes=await observe(self._fleet, self._doors.admins, self.region.name),
@@ -270,6 +297,8 @@ class LocalMesh:
             "models": self._models,
             "edge_address": self.edge_address,
             "mesh_address": self.mesh_address,
+            "edge_target": self.edge_target,
+            "mesh_target": self.mesh_target,
             "edge_addresses": self.edge_addresses,
             "mesh_addresses": self.mesh_addresses,
             "processes": [

@@ -55,7 +55,7 @@ class Script:
     async def left(self) -> None:
         self.history.append("left")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.history.append("close")
 
 
