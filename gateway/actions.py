@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from voicemesh.errors import OutOfOrder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Set
+
     from gateway.events import ActionTold
     from voicemesh.journal import Entry
 
@@ -26,6 +28,15 @@ class Actions:
     def __bool__(self) -> bool:
         """Whether any waits."""
         return bool(self._pending)
+
+    @property
+    def settled(self) -> Set[str]:
+        """Keys of those that were carried out or dropped."""
+        return self._settled
+
+    def take_up(self, settled: Iterable[str]) -> None:
+        """Never carry out what was carried out before."""
+        self._settled.update(settled)
 
     def remember(self, entry: Entry) -> None:
         """Follow which actions the journal announces."""

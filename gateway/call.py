@@ -29,6 +29,8 @@ from voicemesh.journal import Entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gateway.resume import Past
+
 Commands: TypeAlias = list[do.Command]
 
 BYE_SECONDS = 2.0
@@ -92,6 +94,20 @@ class Call:
         self._said_bye = False
         self._reason = ""
 
+    def take_up(self, past: Past, now: float) -> None:
+        """Go on with a call that another gateway held; for one that has not begun."""
+        self.phase, self._answered = Phase.LIVE, True
+        self._started = now - past.seconds
+        place = past.place
+        self.uplink.take_up(place.caller_offset, place.clock_offset, past.reflected_offset, now)
+        self.downlink.take_up(past)
+        self._bridge.breaks(now, now + self._settings.wall_offset)
+
+    def let_go(self, now: float) -> Commands:
+        """End a call that its caller holds, and may go on with elsewhere; tell nobody."""
+        self._reason = self._reason or "caller_vanished"
+        return self._finish(now)
+
     @property
     def idle(self) -> bool:
         """Whether time alone can change nothing, so that no tick is needed."""
@@ -109,6 +125,11 @@ class Call:
         """Whether nothing is under way that a change of orchestrators could disturb."""
         busy = self.uplink.speaking or self.downlink.replying
         return not busy and self.uplink.outbox.settled
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the call could change gateways without a sound."""
+        return self.at_pause and self.downlink.idle
 
     def standing(self, now: float) -> Standing:
         """Return what a session is opened with now."""

@@ -21,6 +21,7 @@ GAP_JITTER_SECONDS = 0.08
 STREAM_JITTER_SECONDS = 0.4
 """The same from a caller who sends without a break: for them a pause can only be the network."""
 KEPT_ARRIVALS = 200
+KEPT_JOINTS = 200
 
 
 class CallerClock:
@@ -37,6 +38,16 @@ class CallerClock:
         self._longest_chunk: float = MAX_CHUNK_SECONDS
         self._leaves_gaps = False
         self._arrivals: deque[tuple[int, float]] = deque([(0, now)], KEPT_ARRIVALS)
+        # Where the two counts came to differ by another number: position and the caller's own.
+        self._joints: deque[tuple[int, int]] = deque([(0, 0)], KEPT_JOINTS)
+
+    def take_up(self, offset: int, position: int, now: float) -> None:
+        """Go on where another clock was: at a position, which the caller numbers `offset`."""
+        self.received, self._sent_end, self._shift = position, offset, position - offset
+        self._arrived = now
+        self._arrivals.append((position, now))
+        self._joints.clear()
+        self._joints.append((position, offset))
 
     @property
     def _waits(self) -> float:
@@ -53,6 +64,8 @@ class CallerClock:
         position = self._join(offset, now)
         longest = self._longest_chunk if self._sent_end else 0.0
         self._longest_chunk = max(longest, count / self._rate)
+        if position - offset != self._shift:
+            self._joints.append((position, offset))
         self._sent_end, self._shift = offset + count, position - offset
         self.received = position + count
         self._arrived = now
@@ -65,6 +78,16 @@ class CallerClock:
             return max(clock, offset + self._shift)
         self._leaves_gaps = True
         return max(clock, offset)
+
+    def offset_at(self, position: int) -> int:
+        """Return the caller's own number of the sample at a position, or of one before it."""
+        limit: int | None = None
+        for start, offset in reversed(self._joints):
+            if start <= position:
+                own = offset + position - start
+                return own if limit is None else min(own, limit)
+            limit = offset
+        return 0 if limit is None else limit
 
     def time_of(self, position: int) -> float:
         """Return when the sample before `position` was spoken, as far as it can be told here."""

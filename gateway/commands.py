@@ -28,8 +28,11 @@ __all__ = [
     "End",
     "Fail",
     "Feed",
+    "GoAway",
     "LegCommand",
     "Play",
+    "Release",
+    "Remember",
     "Rest",
     "Send",
     "SendDigits",
@@ -99,7 +102,46 @@ class Fail:
     error: VoicemeshError
 
 
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Have the caller keep this for the day on which this gateway dies."""
+
+    segment: bytes
+    """A part of the call's memory; empty where there is nothing new."""
+    restarts: bool
+    """Whether it replaces those before it."""
+    caller_offset: int
+    """What the caller sent before it, by its own count, is not needed any more."""
+    digits: int
+    """How many of the keys that the caller pressed are not needed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """Have the caller go on with another gateway."""
+
+    seconds: float
+    """How long this one will stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The caller holds the call now: let go of it, and say nothing more."""
+
+
 LegCommand: TypeAlias = (
-    Answer | Play | Clear | Rest | Show | Tell | Transfer | SendDigits | End | Fail
+    Answer
+    | Play
+    | Clear
+    | Rest
+    | Show
+    | Tell
+    | Transfer
+    | SendDigits
+    | End
+    | Fail
+    | Remember
+    | GoAway
+    | Release
 )
 Command: TypeAlias = LegCommand | Send | Feed | Skip

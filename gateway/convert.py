@@ -25,6 +25,10 @@ _Request = session_pb2.RunRequest
 _Response = session_pb2.RunResponse
 
 
+EPOCHS = 1_000_000
+"""Epochs that each gateway has which holds the call, one after another."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """What every session of a call is opened with, besides where the call stands."""
@@ -35,6 +39,13 @@ class CallFacts:
     callee: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     call_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    incarnation: int = 0
+    """How many gateways held the call before, or tried to."""
+
+    @property
+    def last_epoch(self) -> int:
+        """Epoch above which this gateway's are; those of the gateways before were below."""
+        return self.incarnation * EPOCHS
 
 
 def open_request(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gateway.events import ActionTold
+    from gateway.resume import Past
     from voicemesh.api.journal.v1.turn_pb2 import TurnReport
     from voicemesh.audio import Chunk, Samples
 
@@ -51,6 +52,15 @@ class Downlink:
         """Audio that there was no room for."""
         self._paused_at: float | None = None
         self._shown = (PlayoutState.IDLE, now)
+
+    def take_up(self, past: Past) -> None:
+        """Go on with a journal, behind what the caller heard and what was done."""
+        self.journal = Journal(past.entries)
+        for entry in self.journal.entries:
+            self._remember(entry)
+        self.playout.take_up(past.bot_offset)
+        self.holding.said = past.lines
+        self.actions.take_up(past.done_actions)
 
     @property
     def idle(self) -> bool:

@@ -41,6 +41,11 @@ class CallerLeft:
     vanished: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CallerMoved:
+    """The caller goes on with the call elsewhere."""
+
+
 # From voice activity, from an application, and from the clock.
 
 
@@ -176,7 +181,7 @@ class ByeSaid:
 
 
 ActionTold: TypeAlias = HangUpTold | TransferTold | DigitsTold
-LegEvent: TypeAlias = CallerSounded | CallerPressed | CallerLeft
+LegEvent: TypeAlias = CallerSounded | CallerPressed | CallerLeft | CallerMoved
 LinkEvent: TypeAlias = (
     LinkReady
     | LinkLost

@@ -55,7 +55,7 @@ class Link:
         self._pool = pool
         self._user = user
         self._clock = clock
-        self._state = state.LinkState(jitter)
+        self._state = state.LinkState(jitter, facts.last_epoch)
         self._streams: dict[int, Stream] = {}
         self._known: dict[int, int] = {}
 

@@ -191,9 +191,10 @@ Command: TypeAlias = Dial | Drop | HalfClose | Switch | Lose | GiveUp
 class LinkState:
     """One call's link; `now` in seconds. Jitter is 0 to 1, drawn anew for each wait."""
 
-    def __init__(self, jitter: Callable[[], float]) -> None:
+    def __init__(self, jitter: Callable[[], float], epoch: int = 0) -> None:
+        """`epoch`: above every one that the call has had."""
         self.phase = LinkPhase.IDLE
-        self.epoch = 0
+        self.epoch = epoch
         self.current = 0
         """Number of the stream that counts; 0 is none."""
         self._jitter = jitter

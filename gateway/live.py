@@ -10,7 +10,7 @@ from gateway.hearing import Feed, Skip
 from gateway.vad import Window
 from voicemesh import telemetry
 from voicemesh.api.journal.v1 import turn_pb2
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import OutOfOrder, Superseded, VoicemeshError
 
 if TYPE_CHECKING:
     from gateway.call import CallSettings, Standing
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from gateway.legs.leg import Leg
     from gateway.link import Link
     from gateway.records import Records
+    from gateway.resume import Past
+    from gateway.resume_memory import CallMemory
+
+LEAVE_MARGIN_SECONDS = 2.0
+"""So long before this gateway goes a caller is asked to leave even if there was no pause."""
 
 _log = telemetry.get_logger("call")
 
@@ -29,6 +34,10 @@ class LiveCall:
         self, call_id: str, settings: CallSettings, leg: Leg, floor: Floor, records: Records
     ) -> None:
         self.call_id = call_id
+        self.incarnation = 0
+        """How many gateways held the call before."""
+        self.over = False
+        """Whether nothing of it is left here."""
         self._wall_offset = settings.wall_offset
         self._call = Call(settings, floor.now())
         self._leg = leg
@@ -36,6 +45,27 @@ class LiveCall:
         self._records = records
         self._link: Link | None = None
         self._slot = floor.join(self, settings.rate)
+        self._memory: CallMemory | None = None
+        self._digits = 0
+        self._leave_by: float | None = None
+        self._stays_until = 0.0
+
+    def hand_out(self, memory: CallMemory) -> None:
+        """Give the caller what it needs to go on with another gateway; before all else."""
+        self._memory = memory
+
+    def take_up(self, past: Past) -> None:
+        """Go on with a call that another gateway held; before `attach`."""
+        self.incarnation = past.incarnation
+        self._digits = past.digits
+        self._call.take_up(past, self._floor.now())
+        self._to_leg(do.Answer())
+
+    def ask_to_leave(self, seconds: float) -> None:
+        """Have the caller go on with another gateway at a pause, if it can."""
+        now = self._floor.now()
+        self._leave_by = now + max(0.0, seconds - LEAVE_MARGIN_SECONDS)
+        self._stays_until = now + seconds
 
     def attach(self, link: Link) -> None:
         """Give the call its link, and begin to look for an orchestrator."""
@@ -73,6 +103,17 @@ class LiveCall:
         for event in self._leg.take():
             if self._call.phase is Phase.ENDED:
                 return
+            match event:
+                case on.CallerMoved() if self._is_held_by_caller:
+                    self._let_go()
+                    return
+                case on.CallerLeft(vanished=True) if self._is_held_by_caller:
+                    self._let_go(vanished=True)
+                    return
+                case on.CallerMoved():
+                    raise OutOfOrder("leave", "is for a caller who has resumed the call elsewhere")
+                case on.CallerPressed():
+                    self._digits += 1
             self._handle(event)
 
     def hear(self, window: Window) -> None:
@@ -91,14 +132,21 @@ class LiveCall:
                 self._handle(event)
         if link is not None and not link.quiet:
             link.tick(self._call.at_pause)
+        if self._memory is not None and self._call.phase is not Phase.ENDED:
+            self._keep_caller_informed(self._memory)
         if self._call.phase is Phase.ENDED and (link is None or link.over):
-            self._floor.leave(self._slot)
+            self._leave_floor()
 
     def fail(self, error: VoicemeshError) -> None:
         """End the caller's side with an error; the orchestrator learns that the caller is gone."""
         self._leg.give(do.Fail(error))
         if self._call.phase in (Phase.OPENING, Phase.LIVE):
             self._handle(on.CallerLeft(vanished=True))
+
+    def supersede(self) -> None:
+        """End the caller's side: somebody resumed the call over another stream."""
+        self._leg.give(do.Fail(Superseded("the call was resumed over another stream")))
+        self.abandon()
 
     def crash(self, error: Exception) -> None:
         """End a call over a mistake of ours; whatever state it is in is not to be trusted."""
@@ -110,7 +158,37 @@ class LiveCall:
         """Let go of everything at once."""
         if self._link is not None:
             self._link.close()
-        self._floor.leave(self._slot)
+        self._leave_floor()
+
+    def _leave_floor(self) -> None:
+        if not self.over:
+            self.over = True
+            self._floor.leave(self._slot)
+
+    @property
+    def _is_held_by_caller(self) -> bool:
+        return self._memory is not None and self._memory.held
+
+    def _let_go(self, *, vanished: bool = False) -> None:
+        """Forget the call: the caller has all of it, and goes on with it elsewhere or nowhere."""
+        _log.info("call let go", call_id=self.call_id, vanished=vanished)
+        metrics.CALLS_ENDED.labels("let_go").inc()
+        for command in self._call.let_go(self._floor.now()):
+            if vanished and isinstance(command, do.End):
+                # Whoever takes the call up writes the whole record, in place of this one.
+                self._records.save(self.call_id, command)
+        self._leg.give(do.Release())
+        self.abandon()
+
+    def _keep_caller_informed(self, memory: CallMemory) -> None:
+        now = self._floor.now()
+        news = memory.due(self._call, self._digits, now)
+        if news is not None:
+            self._leg.give(news)
+        if self._leave_by is not None and (self._call.at_rest or now >= self._leave_by):
+            if memory.held:
+                self._leg.give(do.GoAway(max(0.0, self._stays_until - now)))
+            self._leave_by = None
 
     def _handle(self, event: on.Event) -> None:
         for command in self._call.handle(event, self._floor.now()):
@@ -127,8 +205,14 @@ class LiveCall:
                     self._to_leg(command)
 
     def _to_leg(self, command: do.LegCommand) -> None:
+        memory = self._memory
+        if memory is not None and memory.grown(self._call):
+            # The entry before its effect: a caller who heard something can say so elsewhere.
+            self._leg.give(memory.add(self._call, self._digits, self._floor.now()))
         self._leg.give(command)
         match command:
+            case do.Answer() if memory is not None:
+                self._leg.give(memory.begin(self._call, self._digits, self._floor.now()))
             case do.Tell(report):
                 self._record(report)
             case do.End(reason):

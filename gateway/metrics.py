@@ -30,3 +30,15 @@ RECORDS_LOST = Counter(
 SAMPLES_REFUSED = Counter(
     "voicemesh_gateway_samples_refused", "Bot samples for which a playout buffer had no room"
 )
+CALLS_RESUMED = Counter(
+    "voicemesh_gateway_calls_resumed", "Calls taken up from what their caller held"
+)
+RESUMES_REFUSED = Counter(
+    "voicemesh_gateway_resumes_refused", "Calls that could not be taken up with what was sent"
+)
+SEALED_BYTES = Counter(
+    "voicemesh_gateway_sealed_bytes", "Bytes of calls' memories given to their callers"
+)
+MEMORIES_TOO_LONG = Counter(
+    "voicemesh_gateway_memories_too_long", "Calls whose memory became too long to be resumed"
+)

@@ -59,6 +59,12 @@ class Outbox:
         """Whether everything was sent and committed."""
         return not self._waiting and not self._sent
 
+    def count(self, kind: type[Item]) -> int:
+        """Return how many items of a kind are not committed yet."""
+        return sum(
+            isinstance(item, kind) for items in (self._sent, self._waiting) for item in items
+        )
+
     def add(self, item: Item) -> None:
         """Keep an item, behind all others."""
         self._waiting.append(item)

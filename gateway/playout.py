@@ -92,6 +92,10 @@ class Playout:
         """Whether everything handed out was heard and nothing waits."""
         return self.state is PlayoutState.IDLE
 
+    def take_up(self, offset: int) -> None:
+        """Begin behind what the caller heard before."""
+        self._next = self._inbox.next_offset = offset
+
     @property
     def buffered(self) -> int:
         """Bot offset behind the last sample held, or behind what is never to be played."""

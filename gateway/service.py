@@ -8,19 +8,24 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from gateway import metrics
 from gateway.call import CallSettings
-from gateway.convert import CallFacts
 from gateway.floor import Floor, VoiceActivity
 from gateway.link import Link
 from gateway.live import LiveCall
 from gateway.pool import ChannelPool
 from gateway.records import Records
+from gateway.resume import Memories
+from gateway.resume_memory import CallMemory, sealed_facts
 from gateway.servicer import GrpcDoor
 from gateway.spoken import SpokenLines
 from gateway.vad import VadBatch
 from voicemesh import telemetry
 from voicemesh.bots import Bots
+from voicemesh.errors import Denied, Superseded
+from voicemesh.sealing import Keyring
 from voicemesh.server import LiveStreams
 
 if TYPE_CHECKING:
@@ -29,7 +34,10 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from gateway.config import GatewaySettings
+    from gateway.convert import CallFacts
     from gateway.legs.leg import Door, Leg
+    from gateway.resume import Claim, Past
+    from voicemesh.api.call.v1 import call_pb2
     from voicemesh.bots import Bot
 
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -58,6 +66,8 @@ class Gateway:
         self._bots = Bots({})
         self._spoken = SpokenLines(settings.mesh)
         self._records = Records(Path(settings.records) if settings.records else None)
+        self._memories = Memories(_keyring(settings), settings.resume_seconds)
+        self._held: WeakValueDictionary[str, LiveCall] = WeakValueDictionary()
         self._random = random.Random()  # noqa: S311 - for jitter only
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -77,6 +87,8 @@ class Gateway:
         """Let live calls go on; nobody new is let in."""
         for door in self._doors:
             await door.stop()
+        for live in [each for each in self._held.values() if not each.over]:
+            live.ask_to_leave(self.settings.drain_seconds)
 
     async def stop(self) -> None:
         self._ticking.cancel()
@@ -91,21 +103,81 @@ class Gateway:
         """Return a bot; raise NotFound, naming those there are."""
         return self._bots.get(name)
 
-    def begin(self, facts: CallFacts, leg: Leg) -> LiveCall:
+    def past(self, start: call_pb2.Start, claim: Claim, rate: int) -> Past:
+        """Return the call that somebody wants to go on with; raise Denied if it is not theirs."""
+        try:
+            past = self._memories.past(start, claim, rate, time.time())
+        except Denied:
+            metrics.RESUMES_REFUSED.inc()
+            raise
+        older = self._older(past)
+        if older is not None and older.incarnation >= past.incarnation:
+            raise Superseded("the call was resumed over another stream")
+        return past
+
+    def begin(self, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
         """Begin a call."""
+        live = self._live(facts, leg, start)
+        live.attach(self._link(facts, live))
+        _log.info("call began", call_id=facts.call_id, bot=facts.bot.name)
+        return live
+
+    def resume(self, past: Past, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
+        """Go on with a call; whoever holds it here lets go of it."""
+        older = self._older(past)
+        if older is not None:
+            older.supersede()
+        live = self._live(facts, leg, start, past)
+        live.take_up(past)
+        live.attach(self._link(facts, live))
+        metrics.CALLS_RESUMED.inc()
+        entries, attempt = len(past.entries), past.incarnation
+        _log.info("call resumed", call_id=past.call_id, entries=entries, attempt=attempt)
+        return live
+
+    def _older(self, past: Past) -> LiveCall | None:
+        held = self._held.get(past.call_id)
+        return held if held is not None and not held.over else None
+
+    def _live(
+        self, facts: CallFacts, leg: Leg, start: call_pb2.Start, past: Past | None = None
+    ) -> LiveCall:
         bot = facts.bot
         settings = CallSettings(
             rate=facts.rate,
             barge_in=bot.barge_in.enabled,
             fallback_target=bot.fallback.transfer,
             lines=self._spoken.lines(self._voiced(bot), facts.rate),
-            wall_offset=time.time() - self.clock(),
+            wall_offset=self._wall_offset,
         )
         live = LiveCall(facts.call_id, settings, leg, self._floor, self._records)
-        live.attach(Link(facts, self._pool, live, self._floor.now, self._random.random))
-        _log.info("call began", call_id=facts.call_id, bot=bot.name)
+        if start.resumable:
+            live.hand_out(self._memory(facts, start, past))
+        self._held[facts.call_id] = live
+        if self.live.draining:
+            live.ask_to_leave(self.settings.drain_seconds)
         return live
+
+    def _link(self, facts: CallFacts, live: LiveCall) -> Link:
+        return Link(facts, self._pool, live, self._floor.now, self._random.random)
+
+    def _memory(self, facts: CallFacts, start: call_pb2.Start, past: Past | None) -> CallMemory:
+        told = sealed_facts(facts, start, time.time(), past)
+        sealer = self._memories.sealer(facts.call_id, start)
+        return CallMemory(told, sealer, facts.rate, self._wall_offset)
 
     def _voiced(self, bot: Bot) -> Bot:
         """Return a bot with the voice that it has in this mesh."""
         return bot.with_engines("scripted") if self.settings.models == "scripted" else bot
+
+    @property
+    def _wall_offset(self) -> float:
+        return time.time() - self.clock()
+
+
+def _keyring(settings: GatewaySettings) -> Keyring:
+    keys = settings.resume_keys.get_secret_value()
+    if keys:
+        return Keyring.parse(keys)
+    _log.info("no VOICEMESH_RESUME_KEYS: only this process can resume its calls")
+    return Keyring.random()

@@ -9,23 +9,18 @@ import grpc.aio
 
 from gateway.convert import CallFacts
 from gateway.events import CallerLeft
-from gateway.legs.grpc import (
-    BotSide,
-    CallerSide,
-    GrpcLeg,
-    check_start,
-    proto_format,
-    read_format,
-    reply_format,
-)
+from gateway.legs.grpc import BotSide, CallerSide, GrpcLeg
+from gateway.legs.start import check_start, proto_format, read_claim, read_format, reply_format
 from voicemesh import errors
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
+from voicemesh.audio import internal_rate
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.service import Gateway
+    from voicemesh.audio import AudioFormat
     from voicemesh.errors import Context
 
 CUT_OFF_SECONDS = 0.05
@@ -92,22 +87,51 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
 
     def _leg(self, start: call_pb2.Start) -> GrpcLeg:
         check_start(start)
-        gateway, settings = self._gateway, self._gateway.settings
-        fmt = read_format(start.caller_format, "start.caller_format")
-        caller, bot = CallerSide(fmt), None
-        bot = BotSide(reply_format(start, fmt), caller.rate)
+        caller = read_format(start.caller_format, "start.caller_format")
+        heard = reply_format(start, caller)
+        if start.HasField("resume"):
+            return self._resumed(start, caller, heard)
+        gateway, side = self._gateway, CallerSide(caller)
+        bot = BotSide(heard, side.rate)
         facts = CallFacts(
-            gateway.bot(start.bot), caller.rate, start.caller, start.callee, dict(start.variables)
+            gateway.bot(start.bot), side.rate, start.caller, start.callee, dict(start.variables)
         )
-        started = call_pb2.Started(
-            call_id=facts.call_id,
-            bot_format=proto_format(bot.format),
+        leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard))
+        gateway.begin(facts, leg, start)
+        return leg
+
+    def _resumed(self, start: call_pb2.Start, caller: AudioFormat, heard: AudioFormat) -> GrpcLeg:
+        claim = read_claim(start.resume, caller, heard)
+        past = self._gateway.past(start, claim, internal_rate(caller))
+        told = past.facts
+        facts = CallFacts(
+            self._gateway.bot(told.bot),
+            internal_rate(caller),
+            told.caller,
+            told.callee,
+            dict(told.variables),
+            past.call_id,
+            past.incarnation,
+        )
+        side = CallerSide(caller, past.place.caller_offset)
+        started = self._started(past.call_id, heard)
+        started.wanted_offset, started.known_digits = side.wanted_offset, past.digits
+        leg = self._grpc_leg(side, BotSide(heard, side.rate), started)
+        self._gateway.resume(past, facts, leg, start)
+        return leg
+
+    def _started(self, call_id: str, heard: AudioFormat) -> call_pb2.Started:
+        settings = self._gateway.settings
+        return call_pb2.Started(
+            call_id=call_id,
+            bot_format=proto_format(heard),
             replica=settings.replica,
             region=settings.region,
         )
-        leg = GrpcLeg(caller, bot, started, gateway.clock, settings.read_seconds)
-        gateway.begin(facts, leg)
-        return leg
+
+    def _grpc_leg(self, caller: CallerSide, bot: BotSide, started: call_pb2.Started) -> GrpcLeg:
+        gateway = self._gateway
+        return GrpcLeg(caller, bot, started, gateway.clock, gateway.settings.read_seconds)
 
 
 async def _read(context: Context, leg: GrpcLeg) -> None:

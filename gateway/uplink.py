@@ -37,6 +37,13 @@ class Uplink:
         self._said_until = 0
         self._chunk_ms = 0
 
+    def take_up(self, offset: int, position: int, reflected: int, now: float) -> None:
+        """Go on with a caller at a position; what is before `reflected` is in the journal."""
+        self.clock.take_up(offset, position, now)
+        self.outbox.committed = self.outbox.received = reflected
+        self._said_until = reflected
+        self._last_report = reflected - 1
+
     @property
     def speaking(self) -> bool:
         """Whether the caller speaks."""

@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from gateway import commands as do, events as on
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.call.v1 import call_pb2
-from voicemesh.audio import AudioFormat, Decoder, Encoder, Encoding, Inbox
+from voicemesh.audio import AudioFormat, Decoder, Encoder, Inbox, rescale
 from voicemesh.errors import InvalidInput, OutOfOrder, Refused, VoicemeshError
 
 if TYPE_CHECKING:
@@ -23,74 +23,37 @@ READ_SECONDS = 10.0
 MAX_UNHEARD = 100
 """Messages of a caller that may wait for the next tick; the stream is not read meanwhile."""
 
-_ENCODINGS: Mapping[audio_pb2.Encoding.ValueType, Encoding] = {
-    audio_pb2.ENCODING_LINEAR16: Encoding.LINEAR16,
-    audio_pb2.ENCODING_MULAW: Encoding.MULAW,
-    audio_pb2.ENCODING_ALAW: Encoding.ALAW,
-}
-_PROTOS = {name: value for value, name in _ENCODINGS.items()}
 _REASONS: Mapping[str, call_pb2.EndReason.ValueType] = {
     "caller_hung_up": call_pb2.END_REASON_CALLER_HUNG_UP,
     "caller_vanished": call_pb2.END_REASON_CALLER_HUNG_UP,
     "bot_hung_up": call_pb2.END_REASON_BOT_HUNG_UP,
     "transferred": call_pb2.END_REASON_TRANSFERRED,
 }
-_BOT = re.compile(r"[a-z0-9_-]{1,64}")
 _DIGIT = re.compile(r"[0-9*#A-D]")
-_MAX_ADDRESS = 128
-_MAX_VARIABLES = 32
-_MAX_VARIABLE = 256
 
 _Response = call_pb2.ConverseResponse
-
-
-def read_format(proto: audio_pb2.AudioFormat, field: str) -> AudioFormat:
-    """Return a format; raise InvalidInput where it is not one of the contract's."""
-    encoding = _ENCODINGS.get(proto.encoding)
-    if encoding is None:
-        known = ", ".join(audio_pb2.Encoding.Name(value) for value in _ENCODINGS)
-        raise InvalidInput(
-            f"{field}.encoding", f"is {proto.encoding}, not one of {known}", allowed=known
-        )
-    return AudioFormat(encoding, proto.sample_rate_hertz, field)
-
-
-def check_start(start: call_pb2.Start) -> None:
-    """Raise InvalidInput, with field and limit, where a start is not as the contract says."""
-    if not _BOT.fullmatch(start.bot):
-        raise InvalidInput("start.bot", "must be 1 to 64 characters of a-z, 0-9, - and _", limit=64)
-    for field in ("caller", "callee"):
-        _check_length(f"start.{field}", getattr(start, field), _MAX_ADDRESS)
-    if len(start.variables) > _MAX_VARIABLES:
-        raise InvalidInput(
-            "start.variables",
-            f"are {len(start.variables)}; at most {_MAX_VARIABLES} are allowed",
-            limit=_MAX_VARIABLES,
-        )
-    for name, value in start.variables.items():
-        _check_length("start.variables.key", name, _MAX_VARIABLE)
-        _check_length("start.variables.value", value, _MAX_VARIABLE)
-
-
-def _check_length(field: str, text: str, limit: int) -> None:
-    if len(text) > limit:
-        raise InvalidInput(
-            field, f"has {len(text)} characters; at most {limit} are allowed", limit=limit
-        )
 
 
 class CallerSide:
     """What one caller sends, decoded to the call's rate."""
 
-    def __init__(self, fmt: AudioFormat) -> None:
+    def __init__(self, fmt: AudioFormat, begin: int = 0) -> None:
+        """`begin`: at the call's rate, a whole number of 20 ms."""
         self._format = fmt
         self._decoder = Decoder(fmt)
-        self._inbox = Inbox(fmt.rate, strict=True)
+        self.wanted_offset = self.own(begin)
+        """Number of the first sample that the caller is to send."""
+        self._inbox = Inbox(fmt.rate, strict=True, next_offset=self.wanted_offset)
+        self._decoder.skip(self.wanted_offset)
 
     @property
     def rate(self) -> int:
         """The call's rate."""
         return self._decoder.rate
+
+    def own(self, offset: int) -> int:
+        """Return the caller's number of a sample of the call's."""
+        return rescale(offset, self.rate, self._format.rate)
 
     def events(self, request: call_pb2.ConverseRequest) -> Iterator[on.LegEvent]:
         """Yield what a message means; raise InvalidInput where the contract forbids it."""
@@ -103,6 +66,8 @@ class CallerSide:
                 yield on.CallerPressed(request.dtmf.digit)
             case "hang_up":
                 yield on.CallerLeft()
+            case "leave":
+                yield on.CallerMoved()
             case "start":
                 raise OutOfOrder("start", "may be sent only once, as the first message")
             case _:
@@ -277,15 +242,32 @@ class GrpcLeg:
         digits = call_pb2.SendDigits(digits=command.digits)
         yield _Response(action=call_pb2.Action(send_digits=digits))
 
+    def _remember(self, command: do.Remember) -> Iterator[_Response]:
+        yield _Response(
+            resume=call_pb2.Resume(
+                segment=command.segment,
+                restarts=command.restarts,
+                committed_offset=self._caller.own(command.caller_offset),
+                committed_digits=command.digits,
+            )
+        )
+
+    def _go_away(self, command: do.GoAway) -> Iterator[_Response]:
+        yield _Response(go_away=call_pb2.GoAway(deadline=_duration(command.seconds)))
+
+    def _release(self, _command: do.Release) -> Iterator[_Response]:
+        self._over = True
+        self._unsent.clear()
+        return iter(())
+
     def _end(self, command: do.End) -> Iterator[_Response]:
         yield from self._bot.rest()
         self._over = True
-        nanos = round(command.seconds * 1e9)
         yield _Response(
             ended=call_pb2.Ended(
                 reason=_REASONS.get(command.reason, call_pb2.END_REASON_FAILED),
                 journal=command.entries,
-                duration=Duration(seconds=nanos // 10**9, nanos=nanos % 10**9),
+                duration=_duration(command.seconds),
             )
         )
 
@@ -307,16 +289,12 @@ _GIVE: Mapping[type, Callable[[GrpcLeg, Any], Iterator[_Response]]] = {
     do.SendDigits: GrpcLeg._digits,
     do.End: GrpcLeg._end,
     do.Fail: GrpcLeg._fail,
+    do.Remember: GrpcLeg._remember,
+    do.GoAway: GrpcLeg._go_away,
+    do.Release: GrpcLeg._release,
 }
 
 
-def reply_format(start: call_pb2.Start, caller: AudioFormat) -> AudioFormat:
-    """Return the form of audio that the caller wants to hear."""
-    if not start.HasField("bot_format"):
-        return caller
-    return read_format(start.bot_format, "start.bot_format")
-
-
-def proto_format(fmt: AudioFormat) -> audio_pb2.AudioFormat:
-    """Return a format as the contract has it."""
-    return audio_pb2.AudioFormat(encoding=_PROTOS[fmt.encoding], sample_rate_hertz=fmt.rate)
+def _duration(seconds: float) -> Duration:
+    nanos = round(seconds * 1e9)
+    return Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)

@@ -76,6 +76,7 @@ class EchoSession:
         self.turn = len(memory.turns)
         self.bot_offset = memory.bot_offset
         self.heard: list[bytes] = []
+        self.owed = [each for each in memory.sentences.values() if each.end_offset is None]
 
     def begin(self) -> Iterator[Response]:
         yield Response(
@@ -86,6 +87,19 @@ class EchoSession:
         if not self.sequence:
             started = journal_pb2.CallStarted(bot=self.opened.bot, sample_rate_hertz=8000)
             yield self.write(call_started=started)
+        for sentence in self.owed:
+            yield from self.say_again(sentence.number)
+
+    def say_again(self, sentence: int) -> Iterator[Response]:
+        """Have a sentence end a little behind what the gateway holds."""
+        start, held = self.bot_offset, max(self.bot_offset, self.opened.buffered_offset)
+        chunk = audio_pb2.AudioChunk(offset=held, data=bytes(CHUNK))
+        yield Response(audio=chunk)
+        self.bot_offset = held + CHUNK // 2
+        finished = journal_pb2.SentenceFinished(
+            sentence=sentence, start_offset=start, end_offset=self.bot_offset
+        )
+        yield self.write(sentence_finished=finished)
 
     def write(self, **event: Any) -> Response:  # noqa: ANN401
         entry = journal_pb2.Entry(sequence=self.sequence, consumed_offset=self.consumed, **event)

@@ -167,14 +167,20 @@ class Position(_message.Message):
     CLOCK_OFFSET_FIELD_NUMBER: _builtins.int
     GIVEN_OFFSET_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    LINE_OFFSET_FIELD_NUMBER: _builtins.int
     caller_offset: _builtins.int
     """Required. The caller's own number of the first sample that is still needed."""
     clock_offset: _builtins.int
     """Required. The same place by the gateway's clock, which counts what the journal counts."""
     given_offset: _builtins.int
-    """Required. Bot offset behind the last sample given to the caller."""
+    """Required. Bot offset behind the last sample given to the caller; lines count."""
     digits: _builtins.int
     """Required. How many keys are not needed any more."""
+    lines: _builtins.int
+    """Required. Samples of the gateway's own lines that the caller heard among the bot's."""
+    line_offset: _builtins.int
+    """Optional. While such a line is said: bot offset at which the bot goes on behind it."""
     def __init__(
         self,
         *,
@@ -182,11 +188,15 @@ class Position(_message.Message):
         clock_offset: _builtins.int = ...,
         given_offset: _builtins.int = ...,
         digits: _builtins.int = ...,
+        lines: _builtins.int = ...,
+        line_offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_line_offset", b"_line_offset", "line_offset", b"line_offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_offset", b"caller_offset", "clock_offset", b"clock_offset", "digits", b"digits", "given_offset", b"given_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_line_offset", b"_line_offset", "caller_offset", b"caller_offset", "clock_offset", b"clock_offset", "digits", b"digits", "given_offset", b"given_offset", "line_offset", b"line_offset", "lines", b"lines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__line_offset: _TypeAlias = _typing.Literal["line_offset"]  # noqa: Y015
+    _WhichOneofArgType__line_offset: _TypeAlias = _typing.Literal["_line_offset", b"_line_offset"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__line_offset) -> _WhichOneofReturnType__line_offset | None: ...
 
 Global___Position: _TypeAlias = Position  # noqa: Y015
