@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 from voicemesh.audio import Decoder, Encoder, internal_rate, rescale, write_wav
 from voicemesh.client import convert
 from voicemesh.client.answers import Answer, answers
-from voicemesh.client.events import Action, BotAudio, Cleared, Ended, Transcript, Turn
-from voicemesh.client.line import open_line
-from voicemesh.client.mouth import CallerClock, Mouth
+from voicemesh.client.events import (
+    Action,
+    BotAudio,
+    Cleared,
+    Ended,
+    Resumed,
+    Transcript,
+    Turn,
+)
+from voicemesh.client.lines import Lines
+from voicemesh.client.mouth import FRAME_SECONDS, CallerClock, Mouth
 from voicemesh.client.playback import Playback
 from voicemesh.client.request import Request, Wishes
 from voicemesh.errors import DeadlineMissed, InvalidInput, Unavailable, VoicemeshError
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from voicemesh.api.call.v1 import call_pb2
     from voicemesh.audio import Samples
     from voicemesh.client.events import Event, Started
-    from voicemesh.client.line import Line
     from voicemesh.client.mouth import Utterance
 
 MAX_EVENTS = 20_000
@@ -57,17 +64,17 @@ class Call:
 
     def __init__(
         self,
-        line: Line,
         request: Request,
-        started: Started,
+        target: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.request = request
-        self.started = started
         self.clock = clock
+        self.started: Started
         self.mouth = Mouth(request.caller_format.rate, send_silence=request.send_silence)
         self.sent = CallerClock(self.mouth.frame_size)
-        self.playback = Playback(started.bot_format.rate, keep_sound=request.keep_sound)
+        heard = request.bot_format or request.caller_format
+        self.playback = Playback(heard.rate, keep_sound=request.keep_sound)
         self.transcripts: list[Transcript] = []
         """Final words of both sides, in order."""
         self.turns: list[Turn] = []
@@ -76,15 +83,16 @@ class Call:
         """What was done to the call."""
         self.clears: list[Cleared] = []
         """Every interruption."""
+        self.resumes: list[Resumed] = []
+        """Every change to another gateway."""
         self.ended: Ended | None = None
         """The end; None while the call goes on."""
-        self._line = line
+        self._lines = Lines(target, request.to_proto(), self, request.caller_format.rate, clock)
         self._encoder = Encoder(request.caller_format, request.caller_format.rate)
-        self._decoder = Decoder(started.bot_format, started.bot_format.rate)
-        self._outbox: deque[call_pb2.ConverseRequest] = deque()
+        self._decoder = Decoder(heard, heard.rate)
         self._saying: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._hung_up = False
-        self._events: deque[Event] = deque([started], maxlen=MAX_EVENTS)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._failure: VoicemeshError | None = None
         self._over = asyncio.Event()
         self._changed = asyncio.Event()
@@ -94,19 +102,22 @@ class Call:
     async def place(
         cls, target: str, *, channel: grpc.aio.Channel | None = None, **request: Unpack[Wishes]
     ) -> AsyncIterator[Call]:
-        """Call a bot at `target`, any gRPC target; the keywords are those of `Request`."""
-        wanted = Request(**request)
-        async with open_line(target, channel) as line:
-            started = convert.started_from_proto(await line.start(wanted.to_proto()))
-            call = cls(line, wanted, started)
-            tasks = [asyncio.create_task(call._speak()), asyncio.create_task(call._listen())]
+        """Call a bot at `target`, any gRPC target; the keywords are those of `Request`.
+
+        If it names several addresses, the call survives that one of them dies as well.
+        """
+        call = cls(Request(**request), target)
+        try:
+            call._begin(await call._lines.open(channel))
+            speaking = asyncio.create_task(call._speak())
             try:
                 yield call
                 await call._say_goodbye()
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                speaking.cancel()
+                await asyncio.gather(speaking, return_exceptions=True)
+        finally:
+            await call._lines.close()
 
     @property
     def over(self) -> bool:
@@ -127,13 +138,15 @@ class Call:
         for digit in digits:
             if digit not in DIGITS:
                 raise InvalidInput("digits", f"{digit!r} is not one of 0-9, *, #, A-D")
-            self._outbox.append(convert.dtmf_request(digit))
+            self._lines.kept.key(self.mouth.next_offset, convert.dtmf_request(digit))
+        self._lines.sent()
 
     def hang_up(self) -> None:
         """End the call; `wait_ended` tells when it is over."""
         if not self._hung_up:
             self._hung_up = True
-            self._outbox.append(convert.hang_up_request())
+            self._lines.kept.close(convert.hang_up_request())
+            self._lines.sent()
 
     async def wait_ended(self, seconds: float | None = None) -> Ended:
         """Return the end of the call; raise what broke it off, or DeadlineMissed."""
@@ -188,41 +201,57 @@ class Call:
             self.hang_up()
         await self.wait_ended(GOODBYE_SECONDS)
 
+    # What the lines bring.
+
+    def came(self, message: call_pb2.ConverseResponse) -> None:
+        event = convert.event_from_proto(message, self._decoder, self.clock())
+        if event is not None and self._note(event):
+            self._tell(event)
+
+    def resumed(self, started: call_pb2.Started) -> None:
+        event = Resumed(started.replica, started.region, self.clock())
+        self.resumes.append(event)
+        self.mouth.show_place()
+        self._tell(event)
+
+    def lost(self, error: VoicemeshError) -> None:
+        if not self._over.is_set():
+            self._failure = error
+            self._finish()
+
+    def standing(self) -> tuple[int, int]:
+        return self.mouth.next_offset, self.playback.heard(self.clock())
+
+    def _begin(self, started: call_pb2.Started) -> None:
+        self.started = convert.started_from_proto(started)
+        self._events.append(self.started)
+
+    def _finish(self) -> None:
+        self._over.set()
+        self._lines.over()
+        self._tell_said(None)
+        self._notify()
+
     async def _speak(self) -> None:
         """Send a frame every 20 ms; one that is late does not make the next one late."""
-        began = self.clock()
+        began, frames = self.clock(), 0
         while not self._over.is_set():
-            due = began + self.mouth.next_offset / self.mouth.rate
+            due = began + frames * FRAME_SECONDS
             await asyncio.sleep(max(due - self.clock(), 0))
-            while self._outbox:
-                await self._line.send(self._outbox.popleft())
-            if self._hung_up:
-                await self._line.half_close()
-                return
-            await self._send_frame()
-            self._tell_said(self.mouth.next_offset)
+            frames += 1
+            self._lines.tick()
+            if not self._hung_up:
+                self._send_frame()
+                self._tell_said(self.mouth.next_offset)
 
-    async def _send_frame(self) -> None:
+    def _send_frame(self) -> None:
         frame = self.mouth.frame()
         if frame is not None:
             data = self._encoder.encode(frame.samples)
-            await self._line.send(convert.audio_request(frame.offset, data))
+            message = convert.audio_request(frame.offset, data)
+            self._lines.kept.audio(frame.offset, frame.samples.size, message)
+            self._lines.sent()
         self.sent.tick(self.clock())
-
-    async def _listen(self) -> None:
-        try:
-            while (message := await self._line.receive()) is not None:
-                event = convert.event_from_proto(message, self._decoder, self.clock())
-                if event is not None:
-                    self._note(event)
-                    self._events.append(event)
-                    self._notify()
-        except VoicemeshError as error:
-            self._failure = error
-        finally:
-            self._over.set()
-            self._tell_said(None)
-            self._notify()
 
     def _tell_said(self, until: int | None) -> None:
         while self._saying and (until is None or self._saying[0][0] <= until):
@@ -234,7 +263,12 @@ class Call:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _note(self, event: Event) -> None:
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        self._notify()
+
+    def _note(self, event: Event) -> bool:
+        """Take note of an event; return False if it was known before a gateway died."""
         match event:
             case BotAudio():
                 self.playback.arrive(event.offset, event.samples, event.arrived)
@@ -242,6 +276,8 @@ class Call:
                 self.playback.clear(event.offset, event.arrived)
                 self.clears.append(event)
             case Transcript() if event.final:
+                if self.resumes and any(_same_words(event, each) for each in self.transcripts):
+                    return False
                 self.transcripts.append(event)
             case Turn():
                 self.turns.append(event)
@@ -249,3 +285,15 @@ class Call:
                 self.actions.append(event)
             case Ended():
                 self.ended = event
+                self._finish()
+        return True
+
+
+def _same_words(one: Transcript, other: Transcript) -> bool:
+    """Return whether two transcripts tell of the same words at the same place."""
+    return (one.speaker, one.turn, one.start_offset, one.text) == (
+        other.speaker,
+        other.turn,
+        other.start_offset,
+        other.text,
+    )

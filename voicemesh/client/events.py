@@ -26,6 +26,18 @@ class Started:
     """Region of that replica."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Another gateway holds the call from now on, because the one before died or wanted to go."""
+
+    replica: str
+    """Replica of the gateway that holds the call."""
+    region: str
+    """Region of that replica."""
+    arrived: float
+    """When it answered, on the caller's clock, seconds."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BotAudio:
     """The bot says something."""
@@ -100,4 +112,4 @@ class Ended:
     """The call's record, each entry as a JSON object."""
 
 
-Event: TypeAlias = Started | BotAudio | Cleared | Transcript | Turn | Action | Ended
+Event: TypeAlias = Started | Resumed | BotAudio | Cleared | Transcript | Turn | Action | Ended

@@ -1,4 +1,4 @@
-"""One gRPC stream to a gateway; a call that resumes will hold one after another."""
+"""One gRPC stream to a gateway; a call that is resumed holds one after another."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_line(target: str, channel: grpc.aio.Channel | None = None) -> AsyncIterator[Line]:
-    """Open a stream, over a channel of its own unless one is given."""
-    own = channel or open_channel(target)
+    """Open a stream, over a connection of its own unless a channel is given."""
+    own = channel or open_channel(target, own_connection=True)
     stub = call_pb2_grpc.CallServiceStub(own)
     line = Line(target, stub.Converse())
     try:

@@ -96,6 +96,10 @@ class Mouth:
         self._queue.append(utterance)
         return utterance
 
+    def show_place(self) -> None:
+        """Have the next frame sent even if it is silence: it tells how far the call is."""
+        self._sent_until = -MAX_QUEUED_SECONDS * self.rate
+
     def frame(self) -> Chunk | None:
         """Return the next frame, or None where it is silence that need not be sent."""
         offset, size = self.next_offset, self.frame_size

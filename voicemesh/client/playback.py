@@ -88,6 +88,13 @@ class Playback:
         """Return when the first stretch of speech that began after `when` did so."""
         return next((start for start in self.stretches if start >= when), None)
 
+    def heard(self, now: float) -> int:
+        """Return the offset behind the last sample that was heard."""
+        for piece in reversed(self.pieces):
+            if piece.play_at <= now:
+                return piece.offset + min(piece.count, int((now - piece.play_at) * self.rate))
+        return self.pieces[0].offset if self.pieces else self.next_offset
+
     def arrive(self, offset: int, samples: Samples, now: float) -> None:
         """Play a chunk."""
         skipped = min(max(self.next_offset - offset, 0), samples.size)

@@ -26,6 +26,7 @@ class Wishes(TypedDict, total=False):
     variables: Mapping[str, str]
     send_silence: bool
     keep_sound: bool
+    resumable: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ class Request:
     """Whether silence is sent, as phones do, or left out."""
     keep_sound: bool = True
     """Whether what the bot says is kept for a recording."""
+    resumable: bool = True
+    """Whether the call goes on with another gateway when the one that holds it dies."""
 
     def to_proto(self) -> call_pb2.Start:
         """Return the message that begins the call."""
@@ -59,4 +62,5 @@ class Request:
             caller=self.caller,
             callee=self.callee,
             variables=self.variables,
+            resumable=self.resumable,
         )
