@@ -8,6 +8,7 @@ and give back what they hold (``close``).
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _ROOT = str(Path(__file__).resolve().parents[2])
 """Our packages, found from whatever folder the mesh was started in."""
 _PAUSE = 0.02
+_RESUME_KEY = base64.b64encode(os.urandom(32)).decode()
+"""Opens what callers hold of their calls; all gateways that are started here have it."""
 
 
 class EnvoyPart:
@@ -185,6 +188,10 @@ class ReplicaPart:
             "DRAIN_SECONDS": f"{around.drain_seconds:g}",
             "LOG_LEVEL": level,
         }
+        if self.service == "gateway":
+            # A mesh keeps its key for as long as it runs: calls outlive their gateways.
+            keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY
+            return {**common, "RESUME_KEYS": keys}
         if not sense:
             return common
         chosen = engines(around.topology, self.service, around.models)
