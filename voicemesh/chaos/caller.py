@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass, field, replace
@@ -34,10 +35,12 @@ for silence. A mesh on a busy machine needs some of that itself."""
 QUIET_SECONDS = 0.1
 """Silence after which it is worth looking whether the answer is complete."""
 HEARD_OUT_SECONDS = 2.5
-"""Silence after which an answer that nobody can read is taken to be complete."""
+"""Silence after which an answer is taken to be complete that cannot be read, or not to its end."""
 GOODBYE_SECONDS = 15.0
-_ENDS = (".", tonetext.DAMAGED)
-"""How a sentence ends that was heard to its end."""
+AGAIN_SECONDS = 1.0
+"""How long somebody whose call was lost takes to dial again."""
+_END = "."
+"""How every sentence of the bot ends."""
 
 
 @dataclass(eq=False)
@@ -74,11 +77,12 @@ class Caller:
         """Hold calls until `until`; the last one is ended in peace."""
         number = 0
         while not number or time.monotonic() < until:
-            await self.hold(number, until)
+            if not await self.hold(number, until):
+                await asyncio.sleep(AGAIN_SECONDS)
             number += 1
 
-    async def hold(self, number: int, until: float = math.inf) -> None:
-        """Hold one call, to the end of its talk or until `until`."""
+    async def hold(self, number: int, until: float = math.inf) -> bool:
+        """Hold one call, to the end of its talk or until `until`; return whether it went well."""
         talk = self._talk(self._row, number)
         evidence = Evidence(f"caller {self._row} call {number}", talk)
         held = Held(evidence, self._row, time.monotonic())
@@ -88,6 +92,7 @@ class Caller:
             evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
         held.ended = time.monotonic()
         self._done(held)
+        return not evidence.failure
 
     async def _hold(self, held: Held, until: float) -> None:
         async with Call.place(
@@ -152,26 +157,28 @@ class _Conversation:
         """Return once the answer was heard; False if it did not come."""
         call = self._call
         began = call.clock() if asked is None else asked
-        patience = QUIET_SECONDS if self._held.evidence.talk.readable else HEARD_OUT_SECONDS
         while not call.over:
             now, until = call.clock(), call.playback.audible_until
-            if now >= until + patience and self._complete(sentences):
+            quiet = now - until
+            if quiet >= QUIET_SECONDS and self._complete(sentences, quiet):
                 return True
             if now >= max(began, until) + ANSWER_SECONDS:
                 return False
             # Looked at again when something comes, or when what came has been heard out.
-            left = until + patience - now
-            await call.change(left if left > 0 else ANSWER_SECONDS)
+            left = [wait - quiet for wait in (QUIET_SECONDS, HEARD_OUT_SECONDS) if wait > quiet]
+            await call.change(left[0] if left else ANSWER_SECONDS)
         return False
 
     def _pieces(self) -> list[Piece]:
         return self._call.playback.pieces[self._taken :]
 
-    def _complete(self, sentences: int) -> bool:
-        pieces = self._pieces()
+    def _complete(self, sentences: int, quiet: float) -> bool:
+        pieces, heard_out = self._pieces(), quiet >= HEARD_OUT_SECONDS
         if not pieces or not self._held.evidence.talk.readable:
-            return bool(pieces)
-        whole = [text for text in self._texts(pieces) if text.endswith(_ENDS)]
+            return bool(pieces) and heard_out
+        # What cannot be read may only lack its end, which is late.
+        ends = (_END, tonetext.DAMAGED) if heard_out else _END
+        whole = [text for text in self._texts(pieces) if text.endswith(ends)]
         return len([text for text in whole if text not in EXTRAS]) >= sentences
 
     def _texts(self, pieces: list[Piece]) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voicemesh.chaos.gaps import Struck
@@ -15,7 +15,7 @@ from voicemesh.chaos.plan import Fault, Kind
 from voicemesh.errors import VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from voicemesh.chaos.mesh import Member, Mesh
 
@@ -52,11 +52,11 @@ class Injector:
                     self._strike(fault)
                 except (VoicemeshError, ProcessLookupError) as error:
                     self.skipped.append(Skipped(fault.name, str(error)))
+            await asyncio.gather(*self._lasting)
         finally:
-            await self._undo()
-
-    async def _undo(self) -> None:
-        await asyncio.gather(*self._lasting, return_exceptions=True)
+            for task in self._lasting:
+                task.cancel()  # which wakes up what was stopped
+            await asyncio.gather(*self._lasting, return_exceptions=True)
 
     def _strike(self, fault: Fault) -> None:
         victim, others = self._choose(fault)
@@ -66,9 +66,8 @@ class Injector:
         now = time.monotonic()
         name = victim.name if victim else "all"
         service = victim.service if victim else ""
-        self.struck.append(
-            Struck(fault.name, name, now, now + fault.seconds, service, alone=not others)
-        )
+        alone = victim is not None and not others
+        self.struck.append(Struck(fault.name, name, now, now + fault.seconds, service, alone))
         if victim:
             self._hurt[victim.name] = now + fault.seconds
         self._begin(fault, victim)
@@ -99,11 +98,13 @@ class Injector:
             case Kind.LOOP:
                 os.kill(pid, signal.SIGUSR2)
             case Kind.CUT:
-                self._last(self._ask(fault, do="cut", process=name, seconds=fault.seconds))
+                self._last(
+                    self._ask(self.struck[-1], do="cut", process=name, seconds=fault.seconds)
+                )
             case Kind.DRAIN:
-                self._last(self._ask(fault, do="restart", process=name))
+                self._last(self._ask(self.struck[-1], do="restart", process=name))
             case Kind.DEPLOY:
-                self._last(self._ask(fault, do="deploy"))
+                self._last(self._ask(self.struck[-1], do="deploy"))
 
     async def _wake(self, pid: int, name: str, seconds: float) -> None:
         """Let a stopped process go on, as a ghost; end it if it is of no use any more."""
@@ -128,13 +129,18 @@ class Injector:
             await asyncio.sleep(0.5)
         return False
 
-    async def _ask(self, fault: Fault, **request: object) -> None:
+    async def _ask(self, struck: Struck, **request: object) -> None:
+        """Have the supervisor do it; the fault lasts until that is done."""
         try:
             await self._mesh.ask(_REPLACE_SECONDS, **request)
         except VoicemeshError as error:
-            self.skipped.append(Skipped(fault.name, str(error)))
+            self.struck.remove(struck)
+            self.skipped.append(Skipped(struck.name, str(error)))
+        else:
+            place = self.struck.index(struck)
+            self.struck[place] = replace(struck, until=time.monotonic())
 
-    def _last(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _last(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._lasting.add(task)
         task.add_done_callback(self._lasting.discard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ TOPOLOGY = HERE / "topology.yaml"
 _ROOT = HERE.parents[1]
 _LINE_BYTES = 4 * 1024 * 1024
 _SERVING = "serving"
+_RELAYS = re.compile(r"^chaos:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,19 @@ class Mesh:
 
     @property
     def edge(self) -> str:
-        """Where calls come in."""
-        return str(self._state()["edge_address"])
+        """Where calls come in: a gRPC target of every edge."""
+        return str(self._state()["edge_target"])
 
     @property
     def inner(self) -> str:
         """Where engines are reached."""
-        return str(self._state()["mesh_address"])
+        return str(self._state()["mesh_target"])
 
     def members(self) -> list[Member]:
         """Return every process; this asks nobody, so it is instant whatever hangs."""
         return [Member(one["name"], one["pid"], one["state"]) for one in self._state()["processes"]]
 
-    async def ask(self, seconds: float = 60.0, **request: object) -> Any:  # noqa: ANN401 - JSON
+    async def ask(self, within: float = 60.0, /, **request: object) -> Any:  # noqa: ANN401 - JSON
         """Ask the supervisor; raise what it raised."""
         try:
             reader, writer = await asyncio.open_unix_connection(
@@ -77,7 +79,7 @@ class Mesh:
             raise Unavailable("the mesh's supervisor is gone", reason="NO_MESH") from error
         try:
             writer.write(json.dumps(request).encode() + b"\n")
-            line = await asyncio.wait_for(reader.readline(), seconds)
+            line = await asyncio.wait_for(reader.readline(), within)
         except TimeoutError as error:
             raise Unavailable("the mesh's supervisor does not answer") from error
         finally:
@@ -104,9 +106,12 @@ class Mesh:
 
 @asynccontextmanager
 async def started(
-    topology: Path, models: str, environment: Mapping[str, str]
+    topology: Path, models: str, environment: Mapping[str, str], *, cuts: bool = False
 ) -> AsyncIterator[Mesh]:
-    """Run a mesh of its own in a folder of its own; stop it, whatever happens."""
+    """Run a mesh of its own in a folder of its own; stop it, whatever happens.
+
+    `cuts` puts a relay in front of every replica, so that its connections can be cut.
+    """
     with tempfile.TemporaryDirectory(prefix="vmchaos", ignore_cleanup_errors=True) as folder:
         path = os.pathsep.join(filter(None, (str(HERE / "hook"), os.environ.get("PYTHONPATH"))))
         own = {
@@ -116,12 +121,20 @@ async def started(
             "PYTHONPATH": path,
         }
         around = {**os.environ, **own, **environment}
-        up = ("up", "--topology", str(topology), "--models", models, "--detach")
+        file = _with_relays(topology, Path(folder)) if cuts else topology
+        up = ("up", "--topology", str(file), "--models", models, "--detach")
         try:
             await _command(around, *up)
             yield Mesh(Path(folder))
         finally:
             await asyncio.shield(_command(around, "down", "--now", check=False))
+
+
+def _with_relays(topology: Path, folder: Path) -> Path:
+    text = topology.read_text(encoding="utf-8")
+    copy = folder / topology.name
+    copy.write_text(text if _RELAYS.search(text) else f"{text}\nchaos: true\n", encoding="utf-8")
+    return copy
 
 
 async def _command(environment: Mapping[str, str], *arguments: str, check: bool = True) -> None:

@@ -61,7 +61,9 @@ async def run(wish: Wish, say: Callable[[str], None]) -> Outcome:
     with NoteService() as tool:
         say("starting a mesh")
         environment = {"VOICEMESH_CHAOS_TOOL": tool.url}
-        async with started(wish.topology, wish.models, environment) as mesh:
+        async with started(
+            wish.topology, wish.models, environment, cuts=Kind.CUT in wish.kinds
+        ) as mesh:
             _ahead_of_the_mesh()
             talk = _scripted(wish.seed)
             if wish.models != "scripted":
