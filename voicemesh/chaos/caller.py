@@ -21,8 +21,6 @@ from voicemesh.errors import VoicemeshError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import grpc.aio
-
     from voicemesh.chaos.talk import Line, Talk
     from voicemesh.client.playback import Piece
 
@@ -65,13 +63,11 @@ class Caller:
         target: str,
         talk: Callable[[int, int], Talk],
         done: Callable[[Held], None],
-        channel: grpc.aio.Channel | None = None,
     ) -> None:
         self._row = row
         self._target = target
         self._talk = talk
         self._done = done
-        self._channel = channel
 
     async def run(self, until: float) -> None:
         """Hold calls until `until`; the last one is ended in peace."""
@@ -95,9 +91,7 @@ class Caller:
         return not evidence.failure
 
     async def _hold(self, held: Held, until: float) -> None:
-        async with Call.place(
-            self._target, channel=self._channel, bot="chaos", caller_format=FORMAT
-        ) as call:
+        async with Call.place(self._target, bot="chaos", caller_format=FORMAT) as call:
             held.evidence.call = call.started.call_id
             try:
                 await _Conversation(call, held).run(until)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager
@@ -138,23 +139,20 @@ def _with_relays(topology: Path, folder: Path) -> Path:
 
 
 async def _command(environment: Mapping[str, str], *arguments: str, check: bool = True) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "voicemesh.cli",
-        *arguments,
+    # Not asyncio's: the fast loop forks, of which gRPC's threads in this process complain.
+    process = subprocess.Popen(  # noqa: ASYNC220, S603 - starts at once; our own module
+        [sys.executable, "-m", "voicemesh.cli", *arguments],
         cwd=_ROOT,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,  # a Ctrl-C must not hinder it
     )
     try:
-        said, _ = await process.communicate()
+        said, _ = await asyncio.to_thread(process.communicate)
     except asyncio.CancelledError:
         process.terminate()
-        await process.wait()
         raise
     if check and process.returncode:
         lines = said.decode(errors="replace").strip().splitlines() or ["it said nothing"]

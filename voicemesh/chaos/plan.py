@@ -80,12 +80,14 @@ def plan(
 ) -> tuple[Fault, ...]:
     """Return the faults of a run, in order; raise InvalidInput where none could ever strike."""
     dice = random.Random(seed)  # noqa: S311 - a schedule, no secret
-    pairs = _pairs(kinds, targets)
+    pairs, bag = _pairs(kinds, targets), list[tuple[Kind, Target | None]]()
     faults = []
     for number in range(int(seconds / every)):
         at = (number + 0.5 + dice.uniform(-_JITTER, _JITTER)) * every
-        kind = dice.choice(sorted({kind for kind, _ in pairs}))
-        target = dice.choice([target for other, target in pairs if other is kind])
+        if not bag:
+            # Each once before any comes again, so that a short run misses none.
+            bag = dice.sample(pairs, len(pairs))
+        kind, target = bag.pop()
         lasts = dice.uniform(*_LASTS.get(kind, (0.0, 0.0)))
         faults.append(Fault(number, at, kind, target, dice.random(), lasts))
     return tuple(faults)

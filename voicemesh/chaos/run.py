@@ -6,13 +6,12 @@ import asyncio
 import gc
 import os
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicemesh.bench.machine import machine
-from voicemesh.channel import open_channel
 from voicemesh.chaos.caller import Caller, Held
 from voicemesh.chaos.faults import Injector
 from voicemesh.chaos.mesh import TOPOLOGY, Mesh, started
@@ -25,8 +24,6 @@ from voicemesh.chaos.tools import NoteService
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import grpc.aio
-
     from voicemesh.chaos.plan import Fault
     from voicemesh.chaos.talk import Talk
     from voicemesh.chaos.tools import Notes
@@ -35,8 +32,6 @@ CALM_SECONDS = 8.0
 """Before the first fault: how long answers take while nothing goes wrong."""
 RAMP_SECONDS = 3.0
 """Callers begin within so long; all at once would be a burst that only a test makes."""
-CALLS_PER_CHANNEL = 50
-"""An edge that allows a connection 100 streams silently queues the one after them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +43,7 @@ class Wish:
     seconds: float = 60.0
     every: float = 2.0
     kinds: Sequence[Kind] = (Kind.KILL, Kind.HANG)
-    targets: Sequence[Target] = (Target.ORCHESTRATOR, Target.STT, Target.LLM, Target.TTS)
+    targets: Sequence[Target] = tuple(Target)
     models: str = "scripted"
     topology: Path = TOPOLOGY
     logs: Path | None = None
@@ -99,16 +94,15 @@ async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None])
     stolen = machine().stolen_seconds
     began = time.monotonic() + CALM_SECONDS + RAMP_SECONDS
     until = began + wish.seconds
-    async with AsyncExitStack() as stack:
-        watch = asyncio.create_task(_watch_clock(clock))
-        stack.callback(watch.cancel)
-        say(f"{wish.calls} calls, {len(faults)} faults from seed {wish.seed}")
-        channels = await _channels(parts.mesh.edge, wish.calls, stack)
-        calls = [
-            asyncio.create_task(_calling(parts, row, channels, held, until))
-            for row in range(wish.calls)
-        ]
-        await asyncio.gather(parts.injector.run(faults, began), *calls)
+    watch = asyncio.create_task(_watch_clock(clock))
+    say(f"{wish.calls} calls, {len(faults)} faults from seed {wish.seed}")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(parts.injector.run(faults, began))
+            for row in range(wish.calls):
+                tasks.create_task(_calling(parts, row, held, until))
+    finally:
+        watch.cancel()
     return Outcome(
         seed=wish.seed,
         seconds=wish.seconds,
@@ -125,21 +119,9 @@ async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None])
     )
 
 
-async def _channels(edge: str, calls: int, stack: AsyncExitStack) -> list[grpc.aio.Channel]:
-    channels = []
-    for _ in range(-(-calls // CALLS_PER_CHANNEL)):
-        channel = open_channel(edge, own_connection=True)
-        stack.push_async_callback(channel.close)
-        channels.append(channel)
-    return channels
-
-
-async def _calling(
-    parts: _Run, row: int, channels: Sequence[grpc.aio.Channel], held: list[Held], until: float
-) -> None:
+async def _calling(parts: _Run, row: int, held: list[Held], until: float) -> None:
     await asyncio.sleep(RAMP_SECONDS * row / parts.wish.calls)
-    channel = channels[row % len(channels)]
-    caller = Caller(row, parts.mesh.edge, parts.talk, held.append, channel)
+    caller = Caller(row, parts.mesh.edge, parts.talk, held.append)
     await caller.run(until)
 
 

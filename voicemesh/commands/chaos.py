@@ -24,6 +24,7 @@ from voicemesh.errors import InvalidInput
 if TYPE_CHECKING:
     from voicemesh.chaos.outcome import Outcome
 
+EVERYTHING = ",".join(Target)
 _MOST_SEED = 999_999
 NameT = TypeVar("NameT", bound=StrEnum)
 
@@ -51,7 +52,8 @@ _Targets = Annotated[
     str,
     typer.Option(
         "--target",
-        help="Of orchestrator, stt, llm, tts, gateway, edge, mesh; commas between them.",
+        help="Of orchestrator, stt, llm, tts, gateway, edge, mesh (the last two are Envoys); "
+        "commas between them.",
     ),
 ]
 _Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two faults.")]
@@ -83,7 +85,7 @@ def chaos(  # noqa: PLR0913, PLR0917 - one parameter for each option
     calls: _Calls = 10,
     seconds: _Seconds = 60.0,
     fault: _Faults = "kill,hang",
-    target: _Targets = "orchestrator,stt,llm,tts",
+    target: _Targets = EVERYTHING,
     every: _Every = 2.0,
     seed: _Seed = None,
     models: _Models = Models.SCRIPTED,
