@@ -6,12 +6,19 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+from hypothesis import settings
+
 from tests.support.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     import pytest
 
 DEADLINE_SECONDS = 120.0
+
+# Tests give the same verdict each time; `pytest --hypothesis-profile=explore` looks for new cases.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
