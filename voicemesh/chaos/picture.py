@@ -38,7 +38,7 @@ def picture(outcome: Outcome, path: Path) -> None:
     _calls(axes, outcome)
     _faults(axes, outcome)
     lost = ", ".join(f"{name} {count}" for name, count in outcome.losses().items())
-    axes.set_title(f"seed {outcome.seed}: {lost}", fontsize=9, loc="left", pad=14)
+    axes.set_title(f"seed {outcome.seed}: {lost}", fontsize=9, loc="left", pad=44)
     axes.set_xlabel("seconds since the first moment of chaos; red: silence that a fault caused")
     axes.set_ylabel("caller")
     axes.set_ylim(-1, outcome.callers)
