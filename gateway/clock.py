@@ -36,6 +36,7 @@ class CallerClock:
         self._shift = 0
         # Until the first chunk has come it may be the longest one allowed.
         self._longest_chunk: float = MAX_CHUNK_SECONDS
+        self._heard = False
         self._leaves_gaps = False
         self._arrivals: deque[tuple[int, float]] = deque([(0, now)], KEPT_ARRIVALS)
         # Where the two counts came to differ by another number: position and the caller's own.
@@ -45,6 +46,7 @@ class CallerClock:
         """Go on where another clock was: at a position, which the caller numbers `offset`."""
         self.received, self._sent_end, self._shift = position, offset, position - offset
         self._arrived = now
+        self._arrivals.clear()
         self._arrivals.append((position, now))
         self._joints.clear()
         self._joints.append((position, offset))
@@ -62,8 +64,8 @@ class CallerClock:
     def place(self, offset: int, count: int, now: float) -> int:
         """Return the position of `count` samples that the caller numbers from `offset` on."""
         position = self._join(offset, now)
-        longest = self._longest_chunk if self._sent_end else 0.0
-        self._longest_chunk = max(longest, count / self._rate)
+        longest = self._longest_chunk if self._heard else 0.0
+        self._longest_chunk, self._heard = max(longest, count / self._rate), True
         if position - offset != self._shift:
             self._joints.append((position, offset))
         self._sent_end, self._shift = offset + count, position - offset
@@ -81,13 +83,14 @@ class CallerClock:
 
     def offset_at(self, position: int) -> int:
         """Return the caller's own number of the sample at a position, or of one before it."""
-        limit: int | None = None
+        behind: int | None = None
         for start, offset in reversed(self._joints):
             if start <= position:
                 own = offset + position - start
-                return own if limit is None else min(own, limit)
-            limit = offset
-        return 0 if limit is None else limit
+                return own if behind is None else min(own, behind)
+            behind = offset
+        start, offset = self._joints[0]
+        return max(0, offset + position - start)
 
     def time_of(self, position: int) -> float:
         """Return when the sample before `position` was spoken, as far as it can be told here."""

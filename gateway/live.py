@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAVE_MARGIN_SECONDS = 2.0
 """So long before this gateway goes a caller is asked to leave even if there was no pause."""
+REST_SECONDS = 0.3
+"""Quiet after which a caller is asked to leave."""
 
 _log = telemetry.get_logger("call")
 
@@ -49,6 +51,7 @@ class LiveCall:
         self._digits = 0
         self._leave_by: float | None = None
         self._stays_until = 0.0
+        self._busy_at = floor.now()
 
     def hand_out(self, memory: CallMemory) -> None:
         """Give the caller what it needs to go on with another gateway; before all else."""
@@ -185,10 +188,14 @@ class LiveCall:
         news = memory.due(self._call, self._digits, now)
         if news is not None:
             self._leg.give(news)
-        if self._leave_by is not None and (self._call.at_rest or now >= self._leave_by):
+        if not self._call.at_rest:
+            self._busy_at = now
+        if self._leave_by is None:
+            return
+        if now >= min(self._leave_by, self._busy_at + REST_SECONDS):
+            self._leave_by = None
             if memory.held:
                 self._leg.give(do.GoAway(max(0.0, self._stays_until - now)))
-            self._leave_by = None
 
     def _handle(self, event: on.Event) -> None:
         for command in self._call.handle(event, self._floor.now()):

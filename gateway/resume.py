@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from voicemesh.api.call.v1 import memory_pb2
+from voicemesh.api.journal.v1.journal_pb2 import REPLY_STATE_INTERRUPTED as INTERRUPTED
 from voicemesh.errors import InvalidInput, VoicemeshError
 from voicemesh.journal import Entry, fold
 from voicemesh.sealing import refusal
@@ -160,13 +161,14 @@ def _past(segments: Sequence[memory_pb2.Segment], claim: Claim, rate: int, unix:
         memory = fold(entries)
     except VoicemeshError:
         raise refusal() from None
+    place = _place(last.position, claim.held_offset, rate)
     return Past(
         call_id=claim.call_id,
         incarnation=claim.attempt,
         facts=first.facts,
         entries=entries,
-        place=_place(last.position, claim.held_offset, rate),
-        reflected_offset=max(memory.consumed_offset, last.position.clock_offset),
+        place=place,
+        reflected_offset=max(memory.consumed_offset, place.clock_offset),
         bot_offset=max(memory.bot_offset, heard),
         lines=lines,
         digits=last.position.digits,
@@ -192,7 +194,9 @@ def unheard(entries: Sequence[Entry], heard: int) -> list[Entry]:
 
 
 def _unhear(compacted: journal_pb2.Compacted, heard: int) -> None:
-    for turn in compacted.turns:
+    turns = list(compacted.turns)
+    cut = [index for index, turn in enumerate(turns) if turn.reply == INTERRUPTED]
+    for turn in turns[cut[-1] + 1 if cut else 0 :]:
         for part in turn.parts:
             sentence = part.sentence
             if sentence.end_offset > heard:

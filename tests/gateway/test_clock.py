@@ -84,3 +84,39 @@ def test_it_never_goes_back_and_nothing_overlaps(
         assert clock.position(now) == position + size
         offset += size
         end = position + size
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 16_000),  # samples of silence that the caller leaves out
+            st.integers(1, 8000),  # samples that it sends
+            st.floats(0, 3),  # seconds by which they are late
+            st.booleans(),  # whether another clock takes over behind them
+        ),
+        max_size=20,
+    )
+)
+def test_a_place_is_found_again_by_the_callers_own_count(
+    script: list[tuple[int, int, float, bool]],
+) -> None:
+    now, offset, clock = 100.0, 0, CallerClock(RATE, 100.0)
+    for gap, count, late, taken_up in script:
+        offset += gap
+        now += (gap + count) / RATE + late
+        before = clock.received
+        position = clock.place(offset, count, now)
+        assert position >= before
+        assert clock.offset_at(position) == offset
+        assert clock.offset_at(position + count) == offset + count
+        # Whatever lies before is not numbered higher, however the counts differ.
+        assert clock.offset_at(max(0, position - 1)) <= offset
+        offset += count
+        if taken_up:
+            back = min(count, 160)
+            again = CallerClock(RATE, now)
+            place = clock.received - back
+            again.take_up(clock.offset_at(place), place, now)
+            assert again.place(offset - back, back, now) == place
+            assert again.received == clock.received
+            clock = again

@@ -186,7 +186,8 @@ class Lines:
         fatal: errors.VoicemeshError | None = error if isinstance(error, FATAL) else None
         if not self._memory:
             fatal = error or _broke_off()
-        self._handle(state.LineEnded(number, fatal))
+        superseded = isinstance(error, errors.Superseded)
+        self._handle(state.LineEnded(number, fatal, superseded))
 
     # What is sent.
 

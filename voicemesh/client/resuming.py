@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GIVE_UP_SECONDS = 8.0
 """How long a call may be without a gateway."""
-READY_SECONDS = (0.3, 0.5, 1.0)
+READY_SECONDS = (0.12, 0.3, 1.0)
 """How long the first, second and every later line may take before another is dialled as well."""
 BACKOFF_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 """How long to wait after the first, second, ... line that failed."""
@@ -62,6 +62,8 @@ class LineEnded:
     line: int
     fatal: VoicemeshError | None = None
     """Given where another would end in the same way."""
+    superseded: bool = False
+    """Whether it ended because a line of a higher number holds the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,16 @@ class Resuming:
         return [Switch(line), *leave, *self._drop_pending()]
 
     def _ended(self, event: LineEnded, now: float) -> list[Command]:
+        # A line of ours that was dropped may have got there all the same; nobody took the call.
+        ours = event.superseded and event.line < self._dialled
+        fatal = None if ours else event.fatal
         if event.line == self.current:
-            return self._broke(event.fatal, now)
+            return self._broke(fatal, now)
         if event.line not in self._pending:
             return []
         self._pending.remove(event.line)
-        if event.fatal is not None:
-            return self._refused(event.fatal)
+        if fatal is not None:
+            return self._refused(fatal)
         wait = BACKOFF_SECONDS[min(self._tried, len(BACKOFF_SECONDS)) - 1]
         self._due = min(self._due, now + wait)
         return self._go_on(now)
