@@ -1,9 +1,10 @@
 // A caller written from protos/ alone: places a call, says recordings, listens, hangs up.
 //
-//   node caller.mjs ADDRESS BOT WAV...
+//   node caller.mjs ADDRESS,... BOT WAV...
 //
 // Waits for the greeting, then for each recording (16 bit, mono, 8000 or 16000 Hz, all of one
-// rate) says it in real time and waits for the bot's answer. Prints one JSON document.
+// rate) says it in real time and waits for the bot's answer. Prints one JSON document. When the
+// gateway dies or wants to go, it takes the call to another one.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,11 +17,30 @@ const FRAME_MS = 20;
 const QUIET_MS = 700; // the bot has finished when nothing came from it for so long
 const GREETING_MS = 3000; // a bot may have no greeting
 const REPLY_MS = 20000;
+const RESUME_MS = 8000; // how long a call may be without a gateway
+const KEPT_SECONDS = 30;
+const CHANNEL = {
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.keepalive_time_ms": 1000,
+  "grpc.keepalive_timeout_ms": 500,
+};
+// After these a call is not resumed: another gateway would say the same, or somebody has it.
+const FINAL = new Set([
+  grpc.status.UNAUTHENTICATED,
+  grpc.status.PERMISSION_DENIED,
+  grpc.status.INVALID_ARGUMENT,
+  grpc.status.FAILED_PRECONDITION,
+  grpc.status.NOT_FOUND,
+  grpc.status.ABORTED,
+]);
 const LINEAR16 = "ENCODING_LINEAR16";
 
 const now = () => performance.now();
 
+let service;
+
 function callService() {
+  if (service) return service;
   const definition = protoLoader.loadSync("voicemesh/api/call/v1/call.proto", {
     includeDirs: [PROTOS],
     keepCase: true,
@@ -29,7 +49,8 @@ function callService() {
     defaults: true,
     oneofs: true,
   });
-  return grpc.loadPackageDefinition(definition).voicemesh.api.call.v1.CallService;
+  service = grpc.loadPackageDefinition(definition).voicemesh.api.call.v1.CallService;
+  return service;
 }
 
 /** Reads the samples of a WAV file: { rate, data }. */
@@ -50,14 +71,38 @@ function readWav(path) {
   throw new Error(`${path}: no samples`);
 }
 
+/** One stream to a gateway, over a connection of its own. */
+class Line {
+  constructor(caller, address) {
+    this.caller = caller;
+    this.client = new (callService())(address, grpc.credentials.createInsecure(), CHANNEL);
+    this.stream = this.client.Converse();
+    this.next = Infinity; // which of what the caller has kept is sent next; none before it stands
+    this.version = caller.version;
+    this.stream.on("data", (message) => caller.came(this, message));
+    this.stream.on("error", (error) => caller.lineEnded(this, error));
+    this.stream.on("end", () => caller.lineEnded(this, null));
+  }
+
+  close() {
+    this.stream.removeAllListeners("data");
+    this.stream.cancel();
+    this.client.close();
+  }
+}
+
 /** One call: sends 20 ms every 20 ms, speech if there is any and silence if not. */
 class Caller {
-  constructor(stream, rate) {
-    this.stream = stream;
-    this.frame = (rate * FRAME_MS) / 1000;
+  constructor(addresses, bot, format) {
+    this.addresses = addresses;
+    this.start = { bot, caller_format: format, bot_format: format, resumable: true };
+    this.rate = format.sample_rate_hertz;
+    this.frame = (this.rate * FRAME_MS) / 1000;
     this.offset = 0;
     this.speech = [];
     this.bytesHeard = 0;
+    this.received = 0; // bot offset
+    this.heardUntil = 0; // when what was received will have been heard
     this.lastHeard = -Infinity;
     this.transcripts = [];
     this.turns = [];
@@ -65,34 +110,137 @@ class Caller {
     this.clears = 0;
     this.spokenAt = null;
     this.over = false;
+    this.resumes = [];
+    // What a gateway gave us to resume with, and what we sent until it is not wanted any more.
+    this.segments = [];
+    this.version = 0;
+    this.kept = [];
+    this.dropped = 0;
+    this.committed = 0;
+    this.lines = new Set();
+    this.attempt = 0;
+    this.seeking = null;
     this.done = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
-    stream.on("data", (message) => this.take(message));
-    stream.on("error", (error) => this.end(() => this.reject(error)));
-    stream.on("end", () => this.end(() => this.resolve()));
   }
 
-  begin(bot, format) {
-    this.stream.write({ start: { bot, caller_format: format, bot_format: format } });
+  begin() {
+    this.line = new Line(this, this.addresses[0]);
+    this.lines.add(this.line);
+    this.line.stream.write({ start: this.start });
+    this.line.next = 0;
     this.begun = now();
     this.timer = setInterval(() => this.tick(), FRAME_MS / 4);
   }
 
   end(settle) {
+    if (this.over) return;
     this.over = true;
     clearInterval(this.timer);
+    for (const line of this.lines) line.close();
     settle();
   }
 
-  /** Sends every frame that is due: a late timer delays none of the following ones. */
+  /** Takes every frame that is due: a late timer delays none of the following ones. */
   tick() {
-    while (!this.over && now() >= this.begun + (this.offset / this.frame) * FRAME_MS) {
+    while (!this.hungUp && now() >= this.begun + (this.offset / this.frame) * FRAME_MS) {
       const data = this.speech.shift() ?? Buffer.alloc(2 * this.frame);
-      this.stream.write({ audio: { offset: this.offset, data } });
+      this.kept.push({ audio: { offset: this.offset, data } });
       this.offset += this.frame;
     }
+    this.forget();
+    this.send();
+    this.seek();
+  }
+
+  /** Forgets what will not be wanted again, and whatever is older than half a minute. */
+  forget() {
+    const needed = Math.max(this.committed, this.offset - KEPT_SECONDS * this.rate);
+    while (this.kept[0]?.audio && this.kept[0].audio.offset + this.frame <= needed) {
+      this.kept.shift();
+      this.dropped += 1;
+    }
+  }
+
+  send() {
+    const line = this.line;
+    if (!line) return;
+    for (line.next = Math.max(line.next, this.dropped); ; line.next += 1) {
+      const message = this.kept[line.next - this.dropped];
+      if (!message) return;
+      if (message.audio && message.audio.offset < (line.wanted ?? 0)) continue;
+      line.stream.write(message);
+      if (message.hang_up) line.stream.end();
+    }
+  }
+
+  came(line, message) {
+    if (message.message === "started" && line !== this.line) return this.switchTo(line, message);
+    if (line === this.line) this.take(message);
+  }
+
+  lineEnded(line, error) {
+    this.lines.delete(line);
+    line.client.close();
+    if (this.over) return;
+    const lost = error ?? new Error("the call broke off");
+    if (this.ended && line === this.line) return this.end(this.resolve);
+    if (FINAL.has(error?.code) && (line === this.line || !this.line)) {
+      return this.end(() => this.reject(lost));
+    }
+    if (line !== this.line) {
+      if (this.seeking) this.seeking.due = Math.min(this.seeking.due, now() + this.seeking.wait);
+      return;
+    }
+    if (!this.segments.length) return this.end(() => this.reject(lost));
+    this.line = null;
+    this.seeking = { since: now(), until: now() + RESUME_MS, due: now(), wait: 0 };
+    this.seek();
+  }
+
+  /** Opens further streams until one stands; those that hang are not waited for. */
+  seek() {
+    const seeking = this.seeking;
+    if (!seeking || this.over) return;
+    if (now() > seeking.until) {
+      this.seeking = null;
+      if (!this.line) this.end(() => this.reject(new Error("the call could not be resumed")));
+      return;
+    }
+    if (now() < seeking.due) return;
+    seeking.wait = Math.min(1000, seeking.wait * 2 || 50);
+    seeking.due = now() + Math.max(120, seeking.wait);
+    this.attempt += 1;
+    const line = new Line(this, this.addresses[this.attempt % this.addresses.length]);
+    this.lines.add(line);
+    const unheard = Math.max(0, this.heardUntil - now());
+    line.stream.write({
+      start: {
+        ...this.start,
+        resume: {
+          call_id: this.started.call_id,
+          segments: this.segments,
+          attempt: this.attempt,
+          caller_offset: this.offset,
+          held_offset: this.kept[0]?.audio?.offset ?? this.offset,
+          heard_offset: Math.max(0, this.received - Math.round((unheard / 1000) * this.rate)),
+        },
+      },
+    });
+  }
+
+  switchTo(line, { started }) {
+    if (!this.seeking || (this.line && line.version !== this.version)) return line.close();
+    this.resumes.push({ gateway: started.replica, ms: Math.round(now() - this.seeking.since) });
+    this.seeking = null;
+    this.line?.stream.end({ leave: {} });
+    this.line = line;
+    for (const other of this.lines) if (other !== line && other.next === Infinity) other.close();
+    line.wanted = started.wanted_offset;
+    line.next = 0;
+    this.send();
   }
 
   take(message) {
@@ -100,19 +248,27 @@ class Caller {
       case "started":
         this.started = message.started;
         break;
+      case "resume":
+        this.remember(message.resume);
+        break;
+      case "go_away":
+        this.seeking ??= {
+          since: now(),
+          until: now() + milliseconds(message.go_away.deadline),
+          due: now(),
+          wait: 0,
+        };
+        break;
       case "audio":
-        this.bytesHeard += message.audio.data.length;
-        this.lastHeard = now();
-        if (this.spokenAt !== null) {
-          this.latencies.push(Math.round(this.lastHeard - this.spokenAt));
-          this.spokenAt = null;
-        }
+        this.hear(message.audio);
         break;
       case "clear":
         this.clears += 1;
+        this.received = Math.min(this.received, message.clear.offset);
+        this.heardUntil = Math.min(this.heardUntil, now());
         break;
       case "transcript":
-        if (message.transcript.final) this.transcripts.push(message.transcript);
+        if (message.transcript.final) this.note(message.transcript);
         break;
       case "turn":
         this.turns.push(message.turn);
@@ -121,6 +277,34 @@ class Caller {
         this.ended = message.ended;
         break;
     }
+  }
+
+  remember({ segment, restarts, committed_offset }) {
+    if (restarts) this.segments = [];
+    if (segment.length) this.segments.push(segment);
+    if (restarts || segment.length) this.version += 1;
+    this.committed = Math.max(this.committed, committed_offset);
+  }
+
+  /** Takes bot audio; after a resume some of it may come a second time. */
+  hear({ offset, data }) {
+    const known = Math.min(Math.max(0, this.received - offset) * 2, data.length);
+    if (known === data.length) return;
+    this.bytesHeard += data.length - known;
+    this.received = offset + data.length / 2;
+    const seconds = (data.length - known) / 2 / this.rate;
+    this.heardUntil = Math.max(this.heardUntil, now()) + 1000 * seconds;
+    this.lastHeard = now();
+    if (this.spokenAt !== null) {
+      this.latencies.push(Math.round(this.lastHeard - this.spokenAt));
+      this.spokenAt = null;
+    }
+  }
+
+  note(words) {
+    const same = ({ speaker, text, turn }) =>
+      speaker === words.speaker && text === words.text && turn === words.turn;
+    if (!this.resumes.length || !this.transcripts.some(same)) this.transcripts.push(words);
   }
 
   async say(data) {
@@ -151,9 +335,9 @@ class Caller {
 
   hangUp() {
     if (!this.over) {
-      this.stream.write({ hang_up: {} });
-      this.stream.end();
-      clearInterval(this.timer);
+      this.hungUp = true;
+      this.kept.push({ hang_up: {} });
+      this.send();
     }
   }
 }
@@ -175,19 +359,20 @@ function report(caller) {
     latencies_ms: caller.latencies,
     bot_audio_bytes: caller.bytesHeard,
     clears: caller.clears,
+    resumes: caller.resumes,
     ended: caller.ended?.reason,
     journal_entries: caller.ended?.journal.length ?? 0,
   };
 }
 
-async function main([address, bot, ...paths]) {
-  if (!address || !bot) throw new Error("usage: node caller.mjs ADDRESS BOT WAV...");
+async function main([addresses, bot, ...paths]) {
+  if (!addresses || !bot) throw new Error("usage: node caller.mjs ADDRESS,... BOT WAV...");
   const clips = paths.map(readWav);
   const rate = clips[0]?.rate ?? 8000;
-  const client = new (callService())(address, grpc.credentials.createInsecure());
-  const caller = new Caller(client.Converse(), rate);
+  const format = { encoding: LINEAR16, sample_rate_hertz: rate };
+  const caller = new Caller(addresses.split(","), bot, format);
   caller.done.catch(() => {}); // awaited below, after the script
-  caller.begin(bot, { encoding: LINEAR16, sample_rate_hertz: rate });
+  caller.begin();
   await caller.listen(0, GREETING_MS, false);
   for (const clip of clips) {
     await caller.say(clip.data);
@@ -195,7 +380,6 @@ async function main([address, bot, ...paths]) {
   }
   caller.hangUp();
   await caller.done;
-  client.close();
   console.log(JSON.stringify(report(caller), null, 1));
 }
 
