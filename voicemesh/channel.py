@@ -7,6 +7,8 @@ opened again on the same channel goes by another.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,10 @@ from pathlib import Path
 import grpc.aio
 
 from voicemesh.server import MAX_MESSAGE_BYTES
+
+BEAT = "/voicemesh.Beat/Beat"
+"""Served by nobody: Envoy itself says so, and does not log it."""
+_beating: set[asyncio.Task[None]] = set()
 
 CONFIG = Path(__file__).parent / "api" / "service_config.json"
 
@@ -23,7 +29,8 @@ class Watch:
     """How soon a peer is missed that neither answers nor hangs up: after both of these."""
 
     quiet_ms: int
-    """Time without a byte from it until it is asked for a sign of life."""
+    """Time without a byte from it until it is asked for a sign of life. gRPC asks once a second
+    at most, unless something was sent meanwhile: a beat, where the channel beats."""
     answer_ms: int
     """Time it has to give one."""
     connect_ms: int
@@ -59,12 +66,14 @@ def addresses(target: str) -> tuple[str, ...]:
 
 
 def open_channel(
-    target: str, *, own_connection: bool = False, watch: Watch = NEAR
+    target: str, *, own_connection: bool = False, watch: Watch = NEAR, beat: bool | None = None
 ) -> grpc.aio.Channel:
     """Open a channel to ``target`` (any gRPC target string) and begin to connect.
 
     ``own_connection`` keeps it from sharing a TCP connection with other channels of this process:
-    a proxy that allows N streams per connection silently queues the one after them.
+    a proxy that allows N streams per connection silently queues the one after them. ``beat`` makes
+    it miss a silent peer while its own streams are silent, too (by default where there is another
+    address to go to).
     """
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", service_config()),
@@ -81,7 +90,29 @@ def open_channel(
     channel = grpc.aio.insecure_channel(target, options=options)
     # The first streams would all go to whichever address happened to be connected first.
     channel.get_state(try_to_connect=True)
+    count = len(addresses(target))
+    if beat or (beat is None and count > 1):
+        task = asyncio.get_running_loop().create_task(
+            _beat(channel, count, watch), name=f"beat {target}"
+        )
+        _beating.add(task)
+        task.add_done_callback(_beating.discard)
     return channel
+
+
+async def _beat(channel: grpc.aio.Channel, count: int, watch: Watch) -> None:
+    """Ask each address for nothing, until the channel is closed."""
+    nothing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(BEAT)
+    with suppress(grpc.aio.UsageError):  # closed
+        while True:
+            await asyncio.sleep(watch.quiet_ms / 1000)
+            await asyncio.gather(*(_ask(nothing) for _ in range(count)))
+
+
+async def _ask(nothing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]) -> None:
+    with suppress(grpc.aio.AioRpcError):
+        # No timeout: one that hangs is ended with its connection.
+        await nothing(b"")
 
 
 def _watching(watch: Watch) -> list[tuple[str, str | int]]:

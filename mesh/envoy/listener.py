@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh.envoy.model import ROUTES, Json, Layout, extension, typed, watched
+from voicemesh.channel import BEAT
 
 if TYPE_CHECKING:
     from mesh.services import DoorName
@@ -140,6 +141,16 @@ def _trusted() -> Json:
 def _access_log(layout: Layout) -> Json:
     return {
         "name": "envoy.access_loggers.file",
+        "filter": {
+            "header_filter": {
+                "header": {
+                    "name": ":path",
+                    "string_match": {"exact": BEAT},
+                    "invert_match": True,
+                    "treat_missing_header_as_empty": True,
+                }
+            }
+        },
         "typed_config": typed(
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             path=str(layout.access_log),

@@ -33,9 +33,12 @@ HAND_OVER = signal.SIGUSR1
 ORDER = ("stt", "llm", "tts", "orchestrator", "gateway", "mesh", "edge")
 """Callees first, so that a caller's own move already finds fresh ones."""
 
-_NOTICE_SECONDS = 0.75
+_NOTICE_SECONDS = 1.5
 """Until every client had its GOAWAY: Envoy looks for a reason each 0.25 s and sends it at the
-client's next byte; ours send one at least each 0.2 s."""
+client's next byte; ours send a ping each second at least, also on connections without streams."""
+_AGAIN_SECONDS = 3.0
+"""After this those that are left are asked once more: they may have been on their way when they
+were asked first."""
 _RECONNECT_SECONDS = 1.5
 """Until every client has found a fresh Envoy: they try once a second at least."""
 _PAUSE = 0.05
@@ -156,10 +159,14 @@ class Renewal:
             await part.admin.close_listeners()
             replace(part.layout.pressure, GO_AWAY)
             await asyncio.sleep(_NOTICE_SECONDS)
-            self._ask_to_hand_over(part)
+            asks = [time.monotonic(), time.monotonic() + _AGAIN_SECONDS]
             while left := await part.admin.streams(part.envoy.door):
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if now > deadline:
                     break
+                if asks and now >= asks[0]:
+                    asks.pop(0)
+                    self._ask_to_hand_over(part)
                 await asyncio.sleep(_PAUSE)
         except Unavailable:
             pass  # it hangs or is dead: there is nothing to wait for

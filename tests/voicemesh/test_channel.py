@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from voicemesh.channel import FAR, NEAR, addresses, open_channel
+from voicemesh.channel import BEAT, FAR, NEAR, addresses, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +121,7 @@ async def test_streams_leave_a_dead_or_frozen_address(fault: signal.Signals) -> 
                     assert await stream.code() is grpc.StatusCode.UNAVAILABLE
             # 0.5 s by design for the frozen one; the rest is for a busy machine.
             assert time.monotonic() - since < 1.5
+            await _learnt(channel)
             moved = await _hold(channel, 4)
             assert {stream.address for stream in moved} == set(servers) - {hurt}
 
@@ -133,6 +134,18 @@ async def _both_connected(channel: grpc.aio.Channel) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _learnt(channel: grpc.aio.Channel) -> None:
+    """Return when a stream opens: the channel learns of a death a moment after its streams do."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await _hold(channel, 1)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
 @pytest.mark.slow
 async def test_a_frozen_address_is_missed_before_a_stream_is_given_to_it() -> None:
     with _servers(1) as servers:
@@ -142,3 +155,28 @@ async def test_a_frozen_address_is_missed_before_a_stream_is_given_to_it() -> No
             server.send_signal(signal.SIGSTOP)
             async with asyncio.timeout(5):
                 await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+
+
+async def test_a_channel_beats_until_it_is_closed() -> None:
+    beats: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def count(request: bytes, _: object) -> bytes:
+        await beats.put(request)
+        return b""
+
+    _, service, method = BEAT.split("/")
+    method_handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(count)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {method: method_handler}),)
+    )
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with open_channel(address, beat=True):
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await beats.get()
+    beating = [task for task in asyncio.all_tasks() if task.get_name() == f"beat {address}"]
+    async with asyncio.timeout(5):
+        await asyncio.gather(*beating, return_exceptions=True)
+    await server.stop(0)
