@@ -51,6 +51,10 @@ class CallerClock:
         self._joints.clear()
         self._joints.append((position, offset))
 
+    def forgive(self, seconds: float) -> None:
+        """Do not take it for a pause that nothing came for so long: nobody was listening."""
+        self._arrived += seconds
+
     @property
     def _waits(self) -> float:
         jitter = GAP_JITTER_SECONDS if self._leaves_gaps else STREAM_JITTER_SECONDS

@@ -8,6 +8,7 @@ task, timer or lock for a call or a frame here. While there is no call it sleeps
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import metrics
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from voicemesh.audio import Samples
 
 TICK_SECONDS = 0.02
+STALL_SECONDS = 0.1
+"""From so much lateness on a tick excuses callers: nobody could be heard meanwhile."""
 BUSY_CALLS = 50
 """From so many calls on messages carry more."""
 
@@ -56,6 +59,7 @@ class Floor:
         self._calls: dict[int, LiveCall] = {}
         self._occupied = asyncio.Event()
         self._tick_time: float | None = None
+        self._next_tick = math.inf
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -102,6 +106,7 @@ class Floor:
         """Tick until cancelled, whenever there is a call."""
         while True:
             await self._occupied.wait()
+            self._next_tick = math.inf
             due = self._clock()
             while self._calls:
                 began = self._clock()
@@ -115,8 +120,12 @@ class Floor:
 
     def tick(self) -> None:
         """Do everything that is due."""
-        self._tick_time = self._clock()
+        self._tick_time = now = self._clock()
+        late, self._next_tick = now - self._next_tick, now + TICK_SECONDS
         try:
+            if late > STALL_SECONDS:
+                for live in tuple(self._calls.values()):
+                    live.stood_still(late)
             for live in tuple(self._calls.values()):
                 self._guard(live, live.take_in)
             self._listen()

@@ -101,6 +101,10 @@ class LiveCall:
 
     # For the floor.
 
+    def stood_still(self, seconds: float) -> None:
+        """Take note that this process could hear nobody for so long."""
+        self._call.uplink.clock.forgive(seconds)
+
     def take_in(self) -> None:
         """Take in what the caller did."""
         for event in self._leg.take():

@@ -149,3 +149,22 @@ async def test_a_call_that_ended_leaves_the_floor() -> None:
     running.cancel()
     assert len(here) == 0
     assert isinstance(leg.given[-1], do.End)
+
+
+@pytest.mark.virtual_time
+async def test_while_the_process_stood_still_no_caller_was_silent() -> None:
+    here = floor()
+    leg = FakeLeg()
+    live = join(here, leg)
+    clock = live._call.uplink.clock
+    for frame in range(100):
+        size = int(TICK_SECONDS * RATE)
+        leg.events.append(on.CallerSounded(frame * size, speech(TICK_SECONDS, frame * size)))
+        if frame != 50:
+            # For the whole of the second after frame 50 nothing is read and nothing ticks.
+            here.tick()
+            assert clock.received == (frame + 1) * size
+        loop = asyncio.get_running_loop()
+        moved = loop.create_future()
+        loop.call_later(1.0 if frame == 50 else TICK_SECONDS, moved.set_result, None)
+        await moved
