@@ -51,7 +51,8 @@ class Orchestrator:
         session_pb2_grpc.add_SessionServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Nothing to load: bots are read, engines live elsewhere."""
+        """Load what tools need: bots are read, engines live elsewhere."""
+        await self._tools.start()
 
     async def drain(self) -> None:
         """Have every call opened elsewhere."""

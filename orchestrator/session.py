@@ -131,15 +131,21 @@ class Session:
                 return self._conversation.handle(item, now())
 
     async def _carry_out(self, todo: list[commands.Command], context: Context) -> None:
-        """Do what is to be done, in order; entries reach the stream before their effects."""
+        """Do what is to be done; no tool is called before the entry of it is on the stream.
+
+        What the senses are asked for waits for nothing: it has no effect outside of this process
+        until its answer is handled, and that is behind everything here.
+        """
         for_gateway: list[commands.Command] = []
         for command in todo:
-            if type(command) in convert.FOR_GATEWAY:
+            kind = type(command)
+            if kind in convert.FOR_GATEWAY:
                 for_gateway.append(command)
                 continue
-            await _send(for_gateway, context)
-            for_gateway = []
-            self._do[type(command)](command)
+            if kind is commands.CallTool:
+                await _send(for_gateway, context)
+                for_gateway = []
+            self._do[kind](command)
         await _send(for_gateway, context)
 
     def _senses_do(self) -> dict[type, Callable[[Any], object]]:
