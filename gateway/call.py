@@ -281,8 +281,8 @@ class Call:
     def _played(self, commands: Sequence[do.Command], now: float) -> Commands:
         return [*commands, *self._show_playout(now)]
 
-    def _show_playout(self, now: float) -> Commands:
-        news = self.downlink.news(now) if self.uplink.linked else None
+    def _show_playout(self, now: float, *, last: bool = False) -> Commands:
+        news = self.downlink.news(now, last=last) if self.uplink.linked else None
         if news is None:
             return []
         # Behind the audio that lies before it.
@@ -310,10 +310,12 @@ class Call:
         return [*out, *self._bridge.apologise(now)]
 
     def _end(self, reason: str, now: float) -> Commands:
+        # How much was heard of the bot's last words, and whether it was all of them.
+        out = self._show_playout(now, last=True)
         self.phase, self._reason = Phase.ENDING, reason
         self._deadline = now + BYE_SECONDS
         self.uplink.report(reports.CallOver, now, reason)
-        return [*self.uplink.send_all()]
+        return [*out, *self.uplink.send_all()]
 
     def _finish(self, now: float) -> Commands:
         self.phase = Phase.ENDED

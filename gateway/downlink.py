@@ -52,6 +52,7 @@ class Downlink:
         """Audio that there was no room for."""
         self._paused_at: float | None = None
         self._shown = (PlayoutState.IDLE, now)
+        self._told = (0, 0)
 
     def take_up(self, past: Past) -> None:
         """Go on with a journal, behind what the caller heard and what was done."""
@@ -189,14 +190,19 @@ class Downlink:
         """Return what is to be done now."""
         return self.actions.due(self.playout.heard(now)) if self.actions else []
 
-    def news(self, now: float) -> tuple[int, int] | None:
-        """Return what was played and is held when that should be reported, each time once."""
+    def news(self, now: float, *, last: bool = False) -> tuple[int, int] | None:
+        """Return what was played and is held when that should be reported, each time once.
+
+        The `last` time it should whenever it is new.
+        """
         state, since = self._shown
         playing = self.playout.state is PlayoutState.PLAYING
-        if state is self.playout.state and not (playing and now - since >= REPORT_SECONDS):
+        due = state is not self.playout.state or (playing and now - since >= REPORT_SECONDS)
+        news = self.playout.heard(now), self.playout.buffered
+        if not (due or (last and news != self._told)):
             return None
-        self._shown = self.playout.state, now
-        return self.playout.heard(now), self.playout.buffered
+        self._shown, self._told = (self.playout.state, now), news
+        return news
 
     def _played(self, commands: list[PlayoutCommand], now: float) -> list[DownlinkCommand]:
         out: list[DownlinkCommand] = [*self.holding.place(commands)]

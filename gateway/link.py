@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import convert, events as on, link_state as state
-from gateway.stream import Stream, fatal, full
+from gateway.stream import fatal, full
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2
 from voicemesh.audio import Chunk
@@ -21,10 +21,39 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from gateway.call import Standing
-    from gateway.pool import ChannelPool
     from gateway.reports import PlayoutReport, Report
+    from gateway.stream import StreamUser
 
 _log = telemetry.get_logger("link")
+
+
+class OpenStream(Protocol):
+    """A stream to an orchestrator: `gateway.stream.Stream`."""
+
+    number: int
+
+    def send(self, request: session_pb2.RunRequest) -> bool:
+        """Have a message written; return False if too many wait."""
+
+    def half_close(self) -> None:
+        """Say that nothing more will come."""
+
+    def cancel(self) -> None:
+        """Let go at once; nothing is told any more."""
+
+
+class Streams(Protocol):
+    """Where streams are opened: `gateway.pool.ChannelPool`."""
+
+    def stream(
+        self,
+        lane: int,
+        number: int,
+        metadata: tuple[tuple[str, str], ...],
+        first: session_pb2.RunRequest,
+        user: StreamUser,
+    ) -> OpenStream:
+        """Open one."""
 
 
 class LinkUser(Protocol):
@@ -46,7 +75,7 @@ class Link:
     def __init__(
         self,
         facts: convert.CallFacts,
-        pool: ChannelPool,
+        pool: Streams,
         user: LinkUser,
         clock: Callable[[], float],
         jitter: Callable[[], float],
@@ -56,7 +85,7 @@ class Link:
         self._user = user
         self._clock = clock
         self._state = state.LinkState(jitter, facts.last_epoch)
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, OpenStream] = {}
         self._known: dict[int, int] = {}
 
     @property
@@ -172,10 +201,10 @@ class Link:
             ("x-voicemesh-attempt", str(dial.attempt)),
         )
         self._known[dial.stream] = standing.next_sequence
-        self._streams[dial.stream] = Stream(
-            dial.stream,
+        self._streams[dial.stream] = self._pool.stream(
             # Each epoch and each attempt goes by the other lane than the one before.
-            self._pool.lend(dial.epoch + dial.attempt),
+            dial.epoch + dial.attempt,
+            dial.stream,
             metadata,
             convert.open_request(self._facts, standing, dial.epoch, dial.attempt),
             self,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.stream import Stream
 from voicemesh.api.session.v1 import session_pb2_grpc
 from voicemesh.channel import open_channel
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import grpc.aio
+
+    from gateway.stream import StreamUser
+    from voicemesh.api.session.v1 import session_pb2
 
 LANES = 2
 STREAMS_PER_CHANNEL = 80
@@ -41,6 +45,17 @@ class ChannelPool:
         """Begin to connect one channel of each lane."""
         for lane in range(LANES):
             self._spare(lane)
+
+    def stream(
+        self,
+        lane: int,
+        number: int,
+        metadata: tuple[tuple[str, str], ...],
+        first: session_pb2.RunRequest,
+        user: StreamUser,
+    ) -> Stream:
+        """Open a stream by a lane (any number; they go round)."""
+        return Stream(number, self.lend(lane), metadata, first, user)
 
     @contextmanager
     def lend(self, lane: int) -> Iterator[session_pb2_grpc.SessionServiceStub]:

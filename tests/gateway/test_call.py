@@ -464,3 +464,14 @@ def test_breaks_lose_nothing_and_repeat_nothing(
     assert stormy.other.committed == calm.other.committed
     assert stormy.other.reports == calm.other.reports
     assert stormy.rig.call.uplink.outbox.dropped_samples == 0
+
+
+def test_the_end_of_a_call_tells_first_how_much_of_the_bot_was_heard() -> None:
+    rig = live()
+    talking(rig, 1.0)
+    rig.wait(0.3)
+    rig.handle(on.CallerLeft())
+    report, over = rig.sent()[-2:]
+    assert isinstance(report, PlayoutReport)
+    assert report.played_offset == pytest.approx(0.3 * RATE, abs=2)
+    assert isinstance(over, CallOver)

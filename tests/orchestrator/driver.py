@@ -7,7 +7,7 @@ Every command of every conversation is checked against what the contract promise
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from orchestrator import commands, events
 from orchestrator.conversation import CallFacts, Conversation
@@ -29,9 +29,10 @@ from voicemesh.api.language.v1 import language_pb2
 from voicemesh.journal import Memory, fold, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from voicemesh.bots import Bot
+    from voicemesh.journal import Entry
 
 LINK_SECONDS = 0.002
 QUIET_SECONDS = 1.0
@@ -48,6 +49,9 @@ FOR_GATEWAY = (
     commands.GoAway,
     commands.Leave,
 )
+
+
+Send: TypeAlias = "Callable[[list[commands.Command]], None]"
 
 
 class Script(Protocol):
@@ -69,24 +73,18 @@ def answers(lines: Mapping[str, Line]) -> Script:
 class Replica:
     """An orchestrator that conducts the call until it dies."""
 
-    def __init__(self, world: World, number: int) -> None:
-        gateway = world.gateway
+    def __init__(
+        self, world: World, facts: CallFacts, journal: Sequence[Entry], send: Send
+    ) -> None:
+        """``send`` brings messages to the gateway."""
         self._world = world
+        self._send = send
         self.alive = True
-        self.name = f"orchestrator-{number}"
-        self.twin = fold(gateway.journal.open_part)
-        facts = CallFacts(
-            call_id="call",
-            bot=world.bot.name,
-            rate=RATE,
-            replica=self.name,
-            buffered_offset=gateway.playout.held,
-            played_offset=gateway.playout.heard,
-        )
-        memory = fold(gateway.journal.open_part)
+        self.name = facts.replica
+        self.twin, memory = fold(journal), fold(journal)
         self.wanted = memory.consumed_offset
         self.conversation = Conversation(world.bot, facts, memory, WALL_OFFSET)
-        self._ear = ModelEar(gateway.words, self._deliver, world.faults)
+        self._ear = ModelEar(world.gateway.words, self._deliver, world.faults)
         self._mind = ModelMind(world.script, self._deliver, world.faults)
         self._voice = ModelVoice(world.clock, self._deliver, world.faults)
         self._do: dict[type, Callable[[Any], None]] = {
@@ -130,8 +128,7 @@ class Replica:
 
     def _arrive(self, batch: list[commands.Command]) -> None:
         if self.alive:
-            for command in batch:
-                self._world.gateway.take(command)
+            self._send(batch)
 
     def _set_alarm(self) -> None:
         due = self.conversation.next_deadline
@@ -204,7 +201,16 @@ class World:
     def open(self) -> Replica:
         """Open the session on a new replica."""
         self._replicas += 1
-        replica = self.replica = Replica(self, self._replicas)
+        gateway = self.gateway
+        facts = CallFacts(
+            call_id="call",
+            bot=self.bot.name,
+            rate=RATE,
+            replica=f"orchestrator-{self._replicas}",
+            buffered_offset=gateway.playout.held,
+            played_offset=gateway.playout.heard,
+        )
+        replica = self.replica = Replica(self, facts, gateway.journal.open_part, gateway.take_all)
         self.trace.line("link", f"opens {replica.name}, wanted {replica.wanted / RATE:.2f} s")
         replica.start()
         self.gateway.connect(self._sender(replica), replica.wanted)

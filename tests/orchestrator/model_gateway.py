@@ -268,6 +268,11 @@ class ModelGateway:
 
     # The orchestrator.
 
+    def take_all(self, todo: list[commands.Command]) -> None:
+        """Take one message's worth of what an orchestrator sent."""
+        for command in todo:
+            self.take(command)
+
     def take(self, command: commands.Command) -> None:
         """Take what an orchestrator sent."""
         self.last_message = self._clock.now

@@ -1,0 +1,113 @@
+"""Breaks rules of the session protocol in a copy of the code, and sees that tests fail.
+
+``python -m tests.chaos.mutations`` tries each in turn and names a test that finds it;
+``MUTATIONS.md`` says what each means. It fails if one is not found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("voicemesh", "gateway", "orchestrator", "tests", "protos", "pyproject.toml")
+TESTS = "tests/chaos/test_joined.py"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule that is broken by replacing one piece of one file."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+MUTATIONS = (
+    Mutation(
+        "commit before journal",
+        "orchestrator/ledger.py",
+        "acked = (self._received, min(self._committed, self._received))",
+        "acked = (self._received, self._received)",
+    ),
+    Mutation(
+        "replay from received instead of committed",
+        "gateway/outbox.py",
+        "        self._waiting = again + self._waiting\n        self.received = wanted",
+        "        self.received = wanted",
+    ),
+    Mutation(
+        "no duplicate drop by offset",
+        "gateway/playout.py",
+        "_, fresh = self._inbox.accept(chunk)",
+        "_, fresh = 0, chunk",
+    ),
+    Mutation(
+        "effect before entry",
+        "gateway/downlink.py",
+        "if self.journal.append(entry):",
+        'if entry.HasField("sentence_planned") or self.journal.append(entry):',
+    ),
+    Mutation(
+        "a new key for a pending tool",
+        "orchestrator/thinking.py",
+        "CallTool(tool.key, tool.name, tool.arguments_json)",
+        'CallTool(tool.key + "-again", tool.name, tool.arguments_json)',
+    ),
+    Mutation(
+        "events are not replayed",
+        "gateway/uplink.py",
+        "self.outbox.rewind(wanted)",
+        "self.outbox.rewind(max(wanted, self.outbox.received))",
+    ),
+)
+
+
+def found_by(mutation: Mutation) -> str:
+    """Return the name of a test that fails with the mutation; empty if none does."""
+    with tempfile.TemporaryDirectory(prefix="mutation") as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / name)
+        changed = copy / mutation.path
+        text = changed.read_text()
+        if mutation.old not in text:
+            raise SystemExit(f"{mutation.name}: {mutation.path} has changed; mend this list")
+        changed.write_text(text.replace(mutation.old, mutation.new, 1))
+        command = (sys.executable, "-m", "pytest", "-qx", "--show-capture=no", TESTS)
+        environment = {**os.environ, "PYTHONPATH": folder}
+        run = subprocess.run(
+            command,
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    failed = [line for line in run.stdout.splitlines() if line.startswith("FAILED")]
+    return failed[0].removeprefix("FAILED ").partition(" - ")[0] if failed else ""
+
+
+def main() -> int:
+    missed = 0
+    for mutation in MUTATIONS:
+        test = found_by(mutation)
+        missed += not test
+        sys.stdout.write(f"{mutation.name}: {test or 'NOT FOUND'}\n")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Whatever breaks, and whenever: the call is the call in which nothing broke.
+
+Both sides of a call are joined in memory (``joined``), and stories are told to them: once
+undisturbed, and then with orchestrators that die, links that are cut in one direction or both,
+orchestrators that stay away for a while, and replicas that want to go. What the journal says, what
+the caller heard and which tools were called must be the same. What these tests find when a rule of
+the protocol is broken: ``MUTATIONS.md``.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from orchestrator.turns import NOT_CAUGHT
+from tests.chaos.joined import Joined
+from tests.orchestrator.driver import answers
+from tests.orchestrator.model_gateway import RATE
+from tests.orchestrator.test_resume import STEADY, STORIES, Story, quiet, says
+from voicemesh.bots import Bot
+from voicemesh.journal import ReplyState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+Fault = tuple[float, str, float]
+"""When (as a part of the undisturbed call), what, and for how long nobody is there then."""
+
+FAULTS = st.lists(
+    st.tuples(
+        st.floats(0, 1),
+        st.sampled_from(["die", "die", "cut", "mute", "drain"]),
+        st.sampled_from([0.0, 0.0, 0.1, 0.7, 3.0]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def told(story: Story, faults: Sequence[Fault] = (), seconds: float = 0.0) -> Joined:
+    """Tell a story, in which things go wrong; `seconds` is how long it takes undisturbed."""
+    world = Joined(Bot.model_validate({"name": "desk"} | story.bot), answers(story.answers))
+    world.tools.results = story.results
+    for part, how, gone in faults:
+        world.clock.at(part * seconds, partial(world.hurt, how, gone))
+    story.tell(world)
+    return world
+
+
+@cache
+def undisturbed(name: str) -> Joined:
+    return told(STORIES[name])
+
+
+def outcome(world: Joined) -> dict[str, Any]:
+    """What must not depend on what goes wrong."""
+    memory = world.memory
+    return {
+        "caller": world.caller_text,
+        "bot": world.bot_text,
+        "turns": [
+            (turn.number, turn.caller_text, turn.reply, turn.heard_text, turn.literal)
+            for turn in memory.turns
+        ],
+        "tools": world.tools.done,
+        "answers": {key: tool.result_json for key, tool in memory.tools.items()},
+        "actions": world.phone.carried_out,
+        "heard": world.phone.sound,
+        "reason": memory.end_reason,
+    }
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_is_told_undisturbed(name: str) -> None:
+    """What is compared with is right by itself."""
+    world = undisturbed(name)
+    assert world.memory.end_reason
+    assert len(world.opens) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(STEADY), faults=FAULTS)
+def test_a_call_is_the_same_whatever_breaks(name: str, faults: list[Fault]) -> None:
+    calm = undisturbed(name)
+    assert outcome(told(STORIES[name], faults, calm.clock.now)) == outcome(calm)
+
+
+@pytest.mark.parametrize("how", ["die", "cut", "mute", "drain"])
+@pytest.mark.parametrize("name", STEADY)
+def test_a_call_is_the_same_wherever_it_breaks(name: str, how: str) -> None:
+    calm = undisturbed(name)
+    expected, seconds = outcome(calm), calm.clock.now
+    for number in range(20):
+        at = (number + 0.5) / 20
+        assert outcome(told(STORIES[name], [(at, how, 0.0)], seconds)) == expected, f"at {at}"
+
+
+# Where in a sentence an interruption falls, and whether a nod comes near its end, depends on how
+# long the bot was held up before.
+@settings(max_examples=100, deadline=None)
+@given(name=st.sampled_from(sorted(set(STORIES) - set(STEADY))), faults=FAULTS)
+def test_interruptions_lose_no_word_and_repeat_nothing(name: str, faults: list[Fault]) -> None:
+    calm = undisturbed(name)
+    world = told(STORIES[name], faults, calm.clock.now)
+    # A bot that was held up may have hung up before the caller came to interrupt it.
+    in_time = world.phone.carried_out == calm.phone.carried_out
+    said = len(calm.caller_text) if in_time else len(world.caller_text)
+    assert world.caller_text == calm.caller_text[:said]
+    assert world.tools.done == calm.tools.done
+    assert not [turn for turn in world.memory.turns if turn.reply is ReplyState.OPEN]
+
+
+@settings(max_examples=30, deadline=None)
+@given(at=st.floats(0.1, 0.9), gone=st.floats(2.0, 9.0))
+def test_a_long_outage_is_bridged_and_changes_nothing(at: float, gone: float) -> None:
+    calm = undisturbed("booking")
+    world = told(STORIES["booking"], [(at, "die", gone)], calm.clock.now)
+    assert outcome(world) == outcome(calm)
+    # It is not told of while the caller speaks or hears something.
+    assert world.phone.lines in (0, RATE) or 0 < world.phone.lines < RATE
+
+
+def test_no_orchestrator_for_good_is_an_apology_and_a_whole_record() -> None:
+    story = STORIES["questions"]
+    world = Joined(Bot.model_validate({"name": "desk"} | story.bot), answers(story.answers))
+    world.open()
+    says("when are you open")(world)
+    world.until_quiet()
+    before = world.memory
+    world.hurt("die", 1000.0)
+    world.until(lambda: world.phone.said_bye)
+    assert world.phone.lines == 2 * RATE
+    assert world.memory.end_reason == "failed"
+    assert world.memory.turns == before.turns
+    world.check()
+
+
+def test_what_kills_every_orchestrator_is_left_out_and_the_call_goes_on() -> None:
+    acts = [says("hello"), says("abracadabra"), says("are you there"), quiet]
+    world = Joined(Bot.model_validate({"name": "desk"}))
+    deaths = 0
+
+    def watch() -> None:
+        nonlocal deaths
+        utterance = world.replica.conversation._hearing.utterance if world.replica else None
+        if utterance is not None and "abracadabra" in utterance.text:
+            deaths += 1
+            next(wire for wire in world.wires if wire.replica is world.replica).die()
+        if not world.phone.said_bye:
+            world.clock.after(0.001, watch)
+
+    watch()
+    world.open()
+    for act in acts:
+        act(world)
+    world.phone.call_ends("caller_hung_up")
+    world.until(lambda: world.phone.said_bye)
+    assert 4 <= deaths <= 6
+    assert world.caller_text == ["hello", "are you there"]
+    assert NOT_CAUGHT in world.bot_text
+    unheard = [e for e in world.gateway.journal.entries if e.HasField("caller_unheard")]
+    assert len(unheard) == 1
