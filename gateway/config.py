@@ -20,6 +20,8 @@ class GatewaySettings(ServiceSettings):
     """Folder that gets the record of each finished call, a JSON file; empty writes none."""
     models: Literal["embedded", "scripted"] = "embedded"
     """``scripted``: the mesh speaks with its scripted voice, whatever bots' files say."""
+    numbers: str = ""
+    """Numbers file: which bot takes the calls to which number; empty: callers name their bot."""
     resume_keys: SecretStr = SecretStr("")
     """Keys that seal what callers hold of their calls: 32 bytes each in base64, the newest first,
     separated by commas, or @FILE with them; the same for all gateways. Without any, a call can be

@@ -38,6 +38,8 @@ class LiveCall:
         self.call_id = call_id
         self.incarnation = 0
         """How many gateways held the call before."""
+        self.number = ""
+        """Entry of the numbers file that counts it."""
         self.over = False
         """Whether nothing of it is left here."""
         self._wall_offset = settings.wall_offset
@@ -74,6 +76,11 @@ class LiveCall:
         """Give the call its link, and begin to look for an orchestrator."""
         self._link = link
         link.open()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call is over for its caller."""
+        return self.over or self._call.phase is Phase.ENDED
 
     # For the link.
 

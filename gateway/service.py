@@ -19,11 +19,14 @@ from gateway.pool import ChannelPool
 from gateway.records import Records
 from gateway.resume import Memories
 from gateway.resume_memory import CallMemory, sealed_facts
+from gateway.routing import NumberRouting
 from gateway.servicer import GrpcDoor
 from gateway.spoken import SpokenLines
 from gateway.vad import VadBatch
 from voicemesh import telemetry
 from voicemesh.bots import Bots
+from voicemesh.bots.numbers import Numbers
+from voicemesh.callids import gateway_tag
 from voicemesh.errors import Denied, Superseded
 from voicemesh.sealing import Keyring
 from voicemesh.server import LiveStreams
@@ -59,11 +62,14 @@ class Gateway:
         # The event loop's own clock stands still within a turn of the loop and counts whole
         # milliseconds: too coarse for latencies of a few of them.
         self.clock = time.monotonic
+        self.tag = gateway_tag(settings.region, settings.replica)
+        """What the names of calls that begin here end with."""
         self.live = LiveStreams(settings.max_calls)
         self._doors = [door(self) for door in DOORS.values()]
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad
         self._bots = Bots({})
+        self.routing = NumberRouting(Numbers(), self._calls_to)
         self._spoken = SpokenLines(settings.mesh)
         self._records = Records(Path(settings.records) if settings.records else None)
         self._memories = Memories(_keyring(settings), settings.resume_seconds)
@@ -76,6 +82,9 @@ class Gateway:
 
     async def start(self) -> None:
         self._bots = Bots.load(self.settings.bots)
+        if self.settings.numbers:
+            numbers = Numbers.load(self.settings.numbers, self._bots)
+            self.routing = NumberRouting(numbers, self._calls_to)
         self._floor = Floor(self._vad or VadBatch(), self.clock)
         self._pool = ChannelPool(self.settings.mesh)
         self._pool.warm_up()
@@ -116,7 +125,8 @@ class Gateway:
         return past
 
     def begin(self, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
-        """Begin a call."""
+        """Begin a call; raise Refused if its number is busy."""
+        self.routing.check_free(facts.number)
         live = self._live(facts, leg, start)
         live.attach(self._link(facts, live))
         _log.info("call began", call_id=facts.call_id, bot=facts.bot.name)
@@ -135,6 +145,10 @@ class Gateway:
         _log.info("call resumed", call_id=past.call_id, entries=entries, attempt=attempt)
         return live
 
+    def _calls_to(self, number: str) -> int:
+        held = [live for live in self._held.values() if not live.ended]
+        return sum(live.number == number for live in held)
+
     def _older(self, past: Past) -> LiveCall | None:
         held = self._held.get(past.call_id)
         return held if held is not None and not held.over else None
@@ -151,6 +165,7 @@ class Gateway:
             wall_offset=self._wall_offset,
         )
         live = LiveCall(facts.call_id, settings, leg, self._floor, self._records)
+        live.number = facts.number
         if start.resumable:
             live.hand_out(self._memory(facts, start, past))
         self._held[facts.call_id] = live

@@ -11,9 +11,11 @@ from gateway.convert import CallFacts
 from gateway.events import CallerLeft
 from gateway.legs.grpc import BotSide, CallerSide, GrpcLeg
 from gateway.legs.start import check_start, proto_format, read_claim, read_format, reply_format
+from gateway.routing import Route
 from voicemesh import errors
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
 from voicemesh.audio import internal_rate
+from voicemesh.callids import new_call_id
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             await errors.abort(context, error)
 
     async def _converse(self, context: Context) -> None:
-        leg = self._leg(await self._first(context))
+        leg = await self._leg(await self._first(context))
         reader = asyncio.create_task(_read(context, leg))
         writer = asyncio.create_task(_write(context, leg))
         try:
@@ -85,7 +87,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             raise OutOfOrder("start", f"must be the first message, not {kind}")
         return first.start
 
-    def _leg(self, start: call_pb2.Start) -> GrpcLeg:
+    async def _leg(self, start: call_pb2.Start) -> GrpcLeg:
         check_start(start)
         caller = read_format(start.caller_format, "start.caller_format")
         heard = reply_format(start, caller)
@@ -93,12 +95,25 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             return self._resumed(start, caller, heard)
         gateway, side = self._gateway, CallerSide(caller)
         bot = BotSide(heard, side.rate)
+        route = await self._route(start)
         facts = CallFacts(
-            gateway.bot(start.bot), side.rate, start.caller, start.callee, dict(start.variables)
+            gateway.bot(route.bot),
+            side.rate,
+            start.caller,
+            start.callee,
+            route.variables,
+            route.call_id or new_call_id(gateway.tag),
+            number=route.number,
         )
         leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard))
         gateway.begin(facts, leg, start)
         return leg
+
+    async def _route(self, start: call_pb2.Start) -> Route:
+        variables = dict(start.variables)
+        if start.bot:
+            return Route(start.bot, variables)
+        return await self._gateway.routing.route(start.callee, "", variables, start.caller)
 
     def _resumed(self, start: call_pb2.Start, caller: AudioFormat, heard: AudioFormat) -> GrpcLeg:
         claim = read_claim(start.resume, caller, heard)
@@ -112,6 +127,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             dict(told.variables),
             past.call_id,
             past.incarnation,
+            self._gateway.routing.number_of(told.callee),
         )
         side = CallerSide(caller, past.place.caller_offset)
         started = self._started(past.call_id, heard)

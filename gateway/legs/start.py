@@ -40,7 +40,7 @@ def read_format(proto: audio_pb2.AudioFormat, field: str) -> AudioFormat:
 
 def check_start(start: call_pb2.Start) -> None:
     """Raise InvalidInput, with field and limit, where a start is not as the contract says."""
-    if not _BOT.fullmatch(start.bot):
+    if (start.bot or not start.callee) and not _BOT.fullmatch(start.bot):
         raise InvalidInput("start.bot", "must be 1 to 64 characters of a-z, 0-9, - and _", limit=64)
     for field in ("caller", "callee"):
         _check_length(f"start.{field}", getattr(start, field), _MAX_ADDRESS)

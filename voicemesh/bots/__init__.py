@@ -3,7 +3,8 @@
 ``Bots.load(folder)`` for a service, ``check(folder)`` for a person, ``Bot`` for everything else.
 """
 
-from voicemesh.bots.load import Bots, Problem, check
+from voicemesh.bots.document import Problem
+from voicemesh.bots.load import Bots, check
 from voicemesh.bots.models import (
     HANG_UP,
     TRANSFER,

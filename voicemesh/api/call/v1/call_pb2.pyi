@@ -243,7 +243,9 @@ class Start(_message.Message):
     RESUMABLE_FIELD_NUMBER: _builtins.int
     RESUME_FIELD_NUMBER: _builtins.int
     bot: _builtins.str
-    """Required. Name of the bot, 1 to 64 characters of a-z, 0-9, - and _."""
+    """Required without callee. Name of the bot, 1 to 64 characters of a-z, 0-9, - and _. Default: the
+    bot that the gateway's numbers file has for callee.
+    """
     caller: _builtins.str
     """Optional. Caller's number or address, at most 128 characters."""
     callee: _builtins.str
