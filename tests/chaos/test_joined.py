@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from orchestrator.turns import NOT_CAUGHT
 from tests.chaos.joined import Joined
@@ -103,6 +103,8 @@ def test_a_call_is_the_same_wherever_it_breaks(name: str, how: str) -> None:
 # long the bot was held up before.
 @settings(max_examples=100, deadline=None)
 @given(name=st.sampled_from(sorted(set(STORIES) - set(STEADY))), faults=FAULTS)
+# Nobody judges the nod for longer than a pause may last.
+@example(name="backchannel", faults=[(0.55, "die", 4.6)])
 def test_interruptions_lose_no_word_and_repeat_nothing(name: str, faults: list[Fault]) -> None:
     calm = undisturbed(name)
     world = told(STORIES[name], faults, calm.clock.now)

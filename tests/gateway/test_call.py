@@ -182,6 +182,20 @@ def test_a_pause_that_nobody_answers_ends_in_silence() -> None:
     assert rig.call.downlink.playout.heard(rig.now) == 5 * RATE
 
 
+def test_each_session_has_its_time_to_say_what_a_pause_was() -> None:
+    rig = live()
+    talking(rig)
+    rig.hear(speech(0.5))
+    for _ in range(2):
+        rig.wait(PAUSE_SECONDS - 1.0)
+        rig.handle(on.LinkLost())
+        rig.wait(2.0)
+        rig.ready()
+    assert rig.call.downlink.playout.state is PlayoutState.PAUSED
+    rig.wait(PAUSE_SECONDS + 0.1)
+    assert rig.call.downlink.playout.state is PlayoutState.IDLE
+
+
 def test_playout_is_reported_when_it_begins_ends_and_between() -> None:
     rig = live()
     talking(rig, 1.2)

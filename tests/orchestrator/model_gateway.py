@@ -161,6 +161,9 @@ class ModelGateway:
         self.send = send
         self.received = wanted
         self.last_message = self._clock.now
+        if self.playout.paused:
+            # The new session has as long as any other to judge what the caller said.
+            self._watch_pause()
         for event in self._outbox:
             behind = _behind(event, wanted)
             if behind is not None:
@@ -214,7 +217,7 @@ class ModelGateway:
         self._report(lambda offset: events.SpeechStarted(offset, start))
         if interrupts:
             self.playout.pause()
-            self._clock.after(LONGEST_PAUSE_SECONDS, self._pause_watch())
+            self._watch_pause()
             heard = self.playout.heard
             self._trace("gateway", f"pauses playout, heard {heard / RATE:.2f} s")
             self._report(lambda offset: events.BargedIn(offset, heard))
@@ -223,7 +226,7 @@ class ModelGateway:
         self._noticed = True
         self._hear()
 
-    def _pause_watch(self) -> Callable[[], None]:
+    def _watch_pause(self) -> None:
         self._watch += 1
         watch = self._watch
 
@@ -231,7 +234,7 @@ class ModelGateway:
             stuck = self.playout.paused and self._watch == watch and self.send is not None
             assert not stuck, "playout was paused and nobody said what was to follow"
 
-        return check
+        self._clock.after(LONGEST_PAUSE_SECONDS, check)
 
     def _hear(self) -> None:
         """Send what was said since the last time, again and again until the end is noticed."""
