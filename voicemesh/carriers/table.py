@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicemesh.carriers import twilio
+from voicemesh.carriers import exotel, plivo, teler, telnyx, twilio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,14 @@ DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
     for dialect in [
         twilio.DIALECT,
+        vonage.DIALECT,
+        jambonz.DIALECT,
+        audiohook.DIALECT,
+        audiosocket.DIALECT,
+        teler.DIALECT,
+        plivo.DIALECT,
+        telnyx.DIALECT,
+        exotel.DIALECT,
     ]
 }
 """By name, as in the path of its socket and in `voicemesh emulate NAME`."""
