@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicemesh.carriers import exotel, plivo, teler, telnyx, twilio
+from voicemesh.carriers import (
+    audiohook,
+    audiosocket,
+    exotel,
+    jambonz,
+    plivo,
+    teler,
+    telnyx,
+    twilio,
+    vonage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
