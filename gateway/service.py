@@ -120,7 +120,8 @@ class Gateway:
             metrics.RESUMES_REFUSED.inc()
             raise
         older = self._older(past)
-        if older is not None and older.incarnation >= past.incarnation:
+        # The same attempt twice was sent again by Envoy: its first stream is gone.
+        if older is not None and older.incarnation > past.incarnation:
             raise Superseded("the call was resumed over another stream")
         return past
 

@@ -36,15 +36,19 @@ _log = telemetry.get_logger("orchestrator")
 
 
 class Epochs:
-    """The highest epoch seen of each call, and the session that has it."""
+    """The newest opening seen of each call, and the session that has it.
+
+    Of two openings that one of a higher epoch is newer; within an epoch, of a higher attempt: a
+    process that was late may read them in any order. The same one twice was sent again by Envoy.
+    """
 
     def __init__(self) -> None:
-        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._epochs: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._sessions: dict[str, Session] = {}
 
-    def claim(self, call_id: str, epoch: int, session: Session) -> bool:
-        """Give the call to a session; return False if a higher epoch has it."""
-        if epoch < self._epochs.get(call_id, 0):
+    def claim(self, call_id: str, epoch: tuple[int, int], session: Session) -> bool:
+        """Give the call to a session, by its epoch and attempt; return False if a newer has it."""
+        if epoch < self._epochs.get(call_id, (0, 0)):
             return False
         older = self._sessions.get(call_id)
         if older:
@@ -99,7 +103,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         opening = await _opening(requests)
         facts = convert.facts(opening, self._settings.replica)
         session = self._session(opening, facts)
-        if not self.epochs.claim(facts.call_id, opening.epoch, session):
+        if not self.epochs.claim(facts.call_id, (opening.epoch, opening.attempt), session):
             bye = session_pb2.Bye(reason=session_pb2.BYE_REASON_SUPERSEDED)
             await context.write(session_pb2.RunResponse(bye=bye))
             return

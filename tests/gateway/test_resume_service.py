@@ -66,6 +66,17 @@ async def test_a_call_goes_on_with_another_gateway(tmp_path: Path) -> None:
     assert first.echo.reasons == ["caller_hung_up"]
 
 
+async def test_an_attempt_that_was_sent_again_takes_the_call_over(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (first, second):
+        caller = await talked(Holder(first))
+        lost, again = Holder(second, caller), Holder(second, caller)
+        await lost.resume(HEARD, attempt=2)
+        # Envoy gave the first stream up before its answer came, and has nobody else to send it to.
+        assert (await again.resume(HEARD, attempt=2)).call_id == caller.call_id
+        assert await lost.over() is grpc.StatusCode.ABORTED
+        assert (await refused(Holder(second, caller)))[0] is grpc.StatusCode.ABORTED
+
+
 async def test_what_was_heard_is_not_sent_again(tmp_path: Path) -> None:
     async with pair(tmp_path) as (first, second):
         caller = await talked(Holder(first))
@@ -177,7 +188,7 @@ async def test_the_later_of_two_holds_the_call(tmp_path: Path) -> None:
     async with pair(tmp_path) as (first, _):
         caller = await talked(Holder(first))
         again = Holder(first, caller)
-        await again.resume(HEARD)
+        await again.resume(HEARD, attempt=2)
         assert await caller.over() is grpc.StatusCode.ABORTED
         late = Holder(first, caller)
         assert (await refused(late))[0] is grpc.StatusCode.ABORTED

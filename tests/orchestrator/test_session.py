@@ -166,6 +166,21 @@ async def test_lower_epoch_is_superseded() -> None:
         assert await client.read() is None
 
 
+async def test_an_attempt_read_too_late_is_superseded() -> None:
+    late, newest = opening(attempt=1), opening(attempt=2)
+    async with serving() as (_, channel):
+        standing, client = SessionClient(channel), SessionClient(channel)
+        await standing.open(newest)
+        await client.send(open=late)
+        assert (await client.until("bye")).bye.reason == pb.BYE_REASON_SUPERSEDED
+        await standing.until_heard(GREETING)
+        # Envoy sends the very same one again: then nobody reads the first stream any more.
+        again = SessionClient(channel)
+        await again.open(newest)
+        assert (await standing.until("bye")).bye.reason == pb.BYE_REASON_SUPERSEDED
+        await again.call.done_writing()
+
+
 async def test_higher_epoch_takes_the_call_over() -> None:
     async with (
         serving() as (_, channel),

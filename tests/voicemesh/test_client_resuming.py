@@ -154,14 +154,18 @@ class Watched:
 
     def __init__(self) -> None:
         self.lines, self.now, self.open = Resuming(0), 0.0, {0}
-        self.given_up = 0
+        self.given_up = self.newest = 0
 
     def handle(self, event: state.Event) -> None:
         if isinstance(event, LineEnded | LineStood) and event.line not in self.open:
             return
         if isinstance(event, LineEnded):
             self.open.discard(event.line)
-        for command in self.lines.handle(event, self.now):
+        commands = self.lines.handle(event, self.now)
+        if isinstance(event, LineEnded) and event.superseded and event.line < self.newest:
+            # By a line of its own that it had dialled later: nobody else has the call.
+            assert GiveUp(event.fatal) not in commands
+        for command in commands:
             self.carry_out(command)
         self.check()
 
@@ -169,6 +173,7 @@ class Watched:
         match command:
             case Dial(line):
                 assert line not in self.open
+                self.newest = line
                 self.open.add(line)
             case Drop(line):
                 self.open.discard(line)

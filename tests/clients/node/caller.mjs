@@ -24,14 +24,13 @@ const CHANNEL = {
   "grpc.keepalive_time_ms": 1000,
   "grpc.keepalive_timeout_ms": 500,
 };
-// After these a call is not resumed: another gateway would say the same, or somebody has it.
+// After these a call is not resumed: another gateway would say the same.
 const FINAL = new Set([
   grpc.status.UNAUTHENTICATED,
   grpc.status.PERMISSION_DENIED,
   grpc.status.INVALID_ARGUMENT,
   grpc.status.FAILED_PRECONDITION,
   grpc.status.NOT_FOUND,
-  grpc.status.ABORTED,
 ]);
 const LINEAR16 = "ENCODING_LINEAR16";
 
@@ -79,9 +78,17 @@ class Line {
     this.stream = this.client.Converse();
     this.next = Infinity; // which of what the caller has kept is sent next; none before it stands
     this.version = caller.version;
+    this.attempt = caller.attempt;
     this.stream.on("data", (message) => caller.came(this, message));
     this.stream.on("error", (error) => caller.lineEnded(this, error));
     this.stream.on("end", () => caller.lineEnded(this, null));
+  }
+
+  /** Whether another stream would end in the same way. */
+  isFinal(error) {
+    // A call is taken over by a later attempt: somebody else's, if there was none of ours.
+    const taken = error?.code === grpc.status.ABORTED && this.attempt === this.caller.attempt;
+    return taken || FINAL.has(error?.code);
   }
 
   close() {
@@ -187,7 +194,7 @@ class Caller {
     if (this.over) return;
     const lost = error ?? new Error("the call broke off");
     if (this.ended && line === this.line) return this.end(this.resolve);
-    if (FINAL.has(error?.code) && (line === this.line || !this.line)) {
+    if (line.isFinal(error) && (line === this.line || !this.line)) {
       return this.end(() => this.reject(lost));
     }
     if (line !== this.line) {

@@ -256,7 +256,7 @@ class Open(_message.Message):
     """Required. Identity of the call, 1 to 64 characters of a-z, 0-9 and -."""
     epoch: _builtins.int
     """Required. 1 for the first open of a call, one more for every reopen. A lower epoch than the
-    replica has seen is answered with `bye` SUPERSEDED.
+    replica has seen is answered with `bye` SUPERSEDED, and so is a lower attempt of the same epoch.
     """
     attempt: _builtins.int
     """Required. 1 for the first attempt of this epoch, one more for each after it."""
