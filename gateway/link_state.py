@@ -204,6 +204,7 @@ class LinkState:
         self._began = self._up_since = self._due = 0.0
         self._ever_up = False
         self._leave_by: float | None = None
+        self._taken_over = False
         self._leaving: dict[int, float] = {}
         self._sent = self._received = 0
         self._unanswered_since: float | None = None
@@ -275,6 +276,7 @@ class LinkState:
             return [Drop(event.stream), *self._open(now, beside=moving)]
         old, self.current = self.current, event.stream
         self.phase, self._ever_up, self._up_since = LinkPhase.UP, True, now
+        self._taken_over = False
         self._leave_by = self._unanswered_since = None
         self._sent = self._received = 0
         return [Switch(event.stream), *self._leave(old, now)]
@@ -305,10 +307,12 @@ class LinkState:
 
     def _open_failed(self, fatal: VoicemeshError | None, now: float) -> list[Command]:
         self._opening = 0
+        lost: list[Command] = [Lose()] if self._taken_over else []
+        self._taken_over = False
         # While the current stream stands, a failed move is only one more attempt to come.
         if fatal is not None and not self.current:
-            return self._give_up(fatal)
-        return self._try_again(now)
+            return [*lost, *self._give_up(fatal)]
+        return [*lost, *self._try_again(now)]
 
     def _broke(self, fatal: VoicemeshError | None, now: float) -> list[Command]:
         self.current = 0
@@ -330,9 +334,17 @@ class LinkState:
             self.phase, self.current, self._opening = LinkPhase.CLOSED, 0, 0
             return [*self._leave(said_by, now), *(Drop(other) for other in others)]
         if event.stream == self.current and self.phase is LinkPhase.MOVING:
-            # By the stream that is being opened, on the same replica.
-            return self._broke(None, now)
+            return self._replaced(now)
         return self._give_up(Superseded("another gateway holds this call"))
+
+    def _replaced(self, now: float) -> list[Command]:
+        """Let go of a stream whose replica has been asked to open the call anew."""
+        if not self._opening:
+            return self._broke(None, now)
+        # By the stream that is about to be ready. The session is lost only if that fails.
+        old, self.current, self._unanswered_since = self.current, 0, None
+        self.phase, self._taken_over = LinkPhase.OPENING, True
+        return self._leave(old, now)
 
     def _give_up(self, error: VoicemeshError) -> list[Command]:
         return [*self._close_all(), GiveUp(error)]

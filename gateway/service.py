@@ -96,6 +96,10 @@ class Gateway:
         """Let live calls go on; nobody new is let in."""
         for door in self._doors:
             await door.stop()
+        await self.hand_over()
+
+    async def hand_over(self) -> None:
+        """Have every caller who can resume do so, each at its next pause; nobody is turned away."""
         for live in [each for each in self._held.values() if not each.over]:
             live.ask_to_leave(self.settings.drain_seconds)
 

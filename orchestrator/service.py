@@ -56,6 +56,10 @@ class Orchestrator:
 
     async def drain(self) -> None:
         """Have every call opened elsewhere."""
+        await self.hand_over()
+
+    async def hand_over(self) -> None:
+        """Have every call opened anew, each at its next pause; by another Envoy, or elsewhere."""
         await self._servicer.epochs.ask_all_to_leave(self._settings.drain_seconds)
 
     async def stop(self) -> None:

@@ -221,6 +221,35 @@ def test_a_stream_that_dies_during_a_move_is_replaced_by_the_one_on_its_way() ->
     assert rig.handle(ReadyCame(2)) == [Switch(2)]
 
 
+def moving() -> Rig:
+    rig = Rig().up()
+    rig.handle(GoAwayCame(1, 30.0))
+    rig.wait(0.02, pause=True)
+    return rig
+
+
+def test_a_move_to_the_same_replica_loses_nothing() -> None:
+    rig = moving()
+    assert rig.handle(ByeCame(1, superseded=True)) == [HalfClose(1)]
+    assert rig.handle(StreamEnded(1)) == []
+    assert rig.handle(ReadyCame(2)) == [Switch(2)]
+
+
+def test_a_move_that_fails_after_the_same_replica_took_the_call_over_is_a_break() -> None:
+    rig = moving()
+    rig.handle(ByeCame(1, superseded=True))
+    assert rig.handle(StreamEnded(2)) == [Lose(), Dial(3, epoch=2, attempt=2)]
+    assert rig.handle(ReadyCame(3)) == [Switch(3)]
+
+
+def test_a_session_that_its_own_earlier_attempt_took_over_is_lost() -> None:
+    rig = moving()
+    for stream in (2, 3, 4):
+        rig.handle(StreamEnded(stream))
+    assert rig.handle(ByeCame(1, superseded=True)) == [Lose()]
+    assert kinds(rig.wait(0.2)) == [Dial]
+
+
 def test_a_replica_that_breaks_every_session_is_not_called_without_a_pause() -> None:
     rig = Rig()
     rig.handle(Started())

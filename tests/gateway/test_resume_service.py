@@ -244,6 +244,21 @@ async def test_a_gateway_that_drains_asks_its_callers_to_go(tmp_path: Path) -> N
     assert first.echo.reasons == ["caller_hung_up", "caller_hung_up"]
 
 
+async def test_a_hand_over_may_end_where_it_began(tmp_path: Path) -> None:
+    # By another edge, but at the same gateway, which turns nobody away meanwhile.
+    async with pair(tmp_path) as (first, _):
+        caller = await talked(Holder(first))
+        await first.gateway.hand_over()
+        await caller.until("go_away")
+        again = Holder(first, caller)
+        await again.resume(HEARD)
+        assert await caller.over() is grpc.StatusCode.ABORTED
+        await again.utter()
+        await again.until("turn", lambda each: each.turn.turn == 2)
+        await again.hang_up()
+    assert first.echo.reasons == ["caller_hung_up"]
+
+
 async def test_keys_that_are_known_are_not_pressed_again(tmp_path: Path) -> None:
     async with pair(tmp_path) as (first, second):
         caller = Holder(first)

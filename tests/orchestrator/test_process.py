@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.orchestrator.session_client import SessionClient
+from tests.orchestrator.session_client import SessionClient, opening
 from voicemesh.api.session.v1 import session_pb2 as pb
 from voicemesh.channel import open_channel
 
@@ -77,3 +77,15 @@ async def test_drain_ends_at_its_deadline() -> None:
         await SessionClient(channel).open()
         running.send_signal(signal.SIGTERM)
         assert await running.wait() == 0
+
+
+async def test_a_hand_over_has_calls_opened_anew_and_turns_nobody_away() -> None:
+    async with process(drain_seconds="7") as (running, address), open_channel(address) as channel:
+        old = SessionClient(channel)
+        await old.open()
+        running.send_signal(signal.SIGUSR1)
+        assert (await old.until("go_away")).go_away.deadline.seconds == 7
+        new = SessionClient(channel)
+        await new.open(opening(epoch=2))
+        assert (await old.until("bye")).bye.reason == pb.BYE_REASON_SUPERSEDED
+        await new.hang_up()
