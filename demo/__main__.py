@@ -49,17 +49,17 @@ async def run(console: Console) -> list[Finding]:
         )
         console.print("[bold]starting a mesh[/]: two Envoys and six services, models inside\n")
         async with mesh:
-            async with Speaker.at(mesh.mesh_address) as speaker:
+            async with Speaker.at(mesh.mesh_target) as speaker:
                 steps = await voiced(story.STEPS, speaker, PHONE)
-            call = await _hold(mesh.edge_address, steps, console)
+            call = await _hold(mesh.edge_target, steps, console)
         record = call_record(call)
         _write(call, console)
         return judge(record, booking.appointments())
 
 
-async def _hold(address: str, steps: Sequence[Step], console: Console) -> Call:
-    console.print(f"\n[bold]calling {story.BOT}[/] at {address}, G.711 as a phone would\n")
-    placed = Call.place(address, bot=story.BOT, caller_format=PHONE, caller=story.CALLER)
+async def _hold(target: str, steps: Sequence[Step], console: Console) -> Call:
+    console.print(f"\n[bold]calling {story.BOT}[/] at {target}, G.711 as a phone would\n")
+    placed = Call.place(target, bot=story.BOT, caller_format=PHONE, caller=story.CALLER)
     async with placed as call:
         caller = asyncio.create_task(perform(call, steps))
         caller.add_done_callback(lambda _: call.hang_up() if not call.over else None)

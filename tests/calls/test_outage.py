@@ -82,11 +82,11 @@ def answer(text: str, turn: int) -> list[str]:
 
 async def test_a_call_without_orchestrators_is_held_and_goes_on_when_they_return() -> None:
     async with running_mesh() as mesh:
-        async with Speaker.at(mesh.mesh_address, engine="scripted") as speaker:
+        async with Speaker.at(mesh.mesh_target, engine="scripted") as speaker:
             before = await voiced((AwaitReply(), Say("first"), AwaitReply()), speaker, PHONE)
             within = await voiced((Say("in the dark"), Pause(1.0)), speaker, PHONE)
             behind = await voiced((Say("at last"), AwaitReply()), speaker, PHONE)
-        async with Call.place(mesh.edge_address, bot="echo", caller_format=PHONE) as call:
+        async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
             await perform(call, before)
             gone = call.clock()
             async with frozen(mesh):
@@ -114,7 +114,7 @@ async def test_a_call_without_orchestrators_is_held_and_goes_on_when_they_return
 async def test_a_call_without_orchestrators_for_good_ends_with_an_apology(tmp_path: Path) -> None:
     async with (
         running_mesh(environment={"VOICEMESH_RECORDS": str(tmp_path)}) as mesh,
-        Call.place(mesh.edge_address, bot="echo", caller_format=PHONE) as call,
+        Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call,
     ):
         await perform(call, (AwaitReply(),))
         gone = call.clock()

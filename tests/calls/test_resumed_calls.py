@@ -59,7 +59,7 @@ async def gateways(count: int = 2, orchestrators: int = 2) -> AsyncIterator[Loca
 
 async def script(mesh: LocalMesh, fmt: AudioFormat) -> list[Step]:
     steps = [AwaitReply(), *(step for line in LINES for step in (Say(line), AwaitReply()))]
-    async with Speaker.at(mesh.mesh_address, engine="scripted") as speaker:
+    async with Speaker.at(mesh.mesh_target, engine="scripted") as speaker:
         return [*await voiced(steps, speaker, fmt), HangUp()]
 
 

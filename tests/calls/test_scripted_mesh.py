@@ -27,12 +27,12 @@ LONG_TALK = (AwaitReply(), *TURN, *TURN, *TURN, *TURN, Say("goodbye"), AwaitRepl
 
 
 async def _spoken(mesh: LocalMesh, steps: Sequence[Step], fmt: AudioFormat) -> list[Step]:
-    async with Speaker.at(mesh.mesh_address, engine="scripted") as speaker:
+    async with Speaker.at(mesh.mesh_target, engine="scripted") as speaker:
         return await voiced(steps, speaker, fmt)
 
 
 async def _hold(mesh: LocalMesh, steps: Sequence[Step], fmt: AudioFormat = PHONE) -> Call:
-    async with Call.place(mesh.edge_address, bot="echo", caller_format=fmt) as call:
+    async with Call.place(mesh.edge_target, bot="echo", caller_format=fmt) as call:
         await perform(call, steps)
         await call.wait_ended(10) if call.over else None
     return call
@@ -67,7 +67,7 @@ async def test_a_call_crosses_both_envoys(fmt: AudioFormat) -> None:
 async def test_a_silent_caller_sends_no_audio_through_the_mesh() -> None:
     async with running_mesh() as mesh:
         greeting = (AwaitReply(),)
-        async with Call.place(mesh.edge_address, bot="echo", caller_format=PHONE) as call:
+        async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
             await perform(call, greeting)
             before = (await mesh.envoy_stats("mesh"))[
                 "cluster.orchestrator.upstream_cx_tx_bytes_total"
@@ -118,7 +118,7 @@ async def _until_live(mesh: LocalMesh, count: int) -> None:
 async def test_an_unknown_bot_is_refused_at_the_edge() -> None:
     async with running_mesh() as mesh:
         with pytest.raises(NotFound, match="no bot 'nobody'"):
-            async with Call.place(mesh.edge_address, bot="nobody", caller_format=PHONE):
+            async with Call.place(mesh.edge_target, bot="nobody", caller_format=PHONE):
                 pass
 
 

@@ -29,10 +29,10 @@ async def test_the_demo_conversation() -> None:
     with BookingService() as booking:
         environment = {"VOICEMESH_BOOKING_URL": booking.url}
         async with running_mesh("embedded", environment=environment) as mesh:
-            async with Speaker.at(mesh.mesh_address) as speaker:
+            async with Speaker.at(mesh.mesh_target) as speaker:
                 steps = await voiced(story.STEPS, speaker, PHONE)
             async with Call.place(
-                mesh.edge_address, bot=story.BOT, caller_format=PHONE, caller=story.CALLER
+                mesh.edge_target, bot=story.BOT, caller_format=PHONE, caller=story.CALLER
             ) as call:
                 await perform(call, steps)
             record = call_record(call)
@@ -56,7 +56,7 @@ async def test_a_caller_written_in_node(tmp_path: Path) -> None:
 
 
 async def _clip(mesh: LocalMesh, text: str, path: Path) -> Path:
-    async with Speaker.at(mesh.mesh_address) as speaker:
+    async with Speaker.at(mesh.mesh_target) as speaker:
         spoken = (await voiced([Say(text)], speaker, WIDE))[0]
     assert isinstance(spoken, Say)
     assert spoken.samples is not None

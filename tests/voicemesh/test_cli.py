@@ -54,7 +54,7 @@ async def voicemesh(*arguments: str | Path, home: Path) -> Output:
 
 
 def run_local_mesh(home: Path, address: str) -> None:
-    state = {"edge_address": address, "mesh_address": address, "models": "embedded"}
+    state = {"edge_target": address, "mesh_target": address, "models": "embedded"}
     (home / "state.json").write_text(json.dumps(state))
 
 
@@ -162,10 +162,10 @@ def test_addresses_given_win_over_the_local_mesh(tmp_path: Path) -> None:
     environ = {"VOICEMESH_HOME": str(tmp_path)}
     with pytest.raises(Misconfigured, match="voicemesh up"):
         find(None, environ=environ)
-    state = {"edge_address": "e:1", "mesh_address": "m:1", "models": "scripted"}
+    state = {"edge_target": "ipv4:e:1,e:2", "mesh_target": "m:1", "models": "scripted"}
     (tmp_path / "state.json").write_text(json.dumps(state))
     here = find(None, environ=environ)
-    assert (here.edge, need_mesh(here), here.voice_engine) == ("e:1", "m:1", "scripted")
+    assert (here.edge, need_mesh(here), here.voice_engine) == ("ipv4:e:1,e:2", "m:1", "scripted")
     there = find("e:2", "m:2", environ=environ)
     assert (there.edge, there.mesh, there.voice_engine) == ("e:2", "m:2", "hibari")
     (tmp_path / "state.json").write_text("not json")

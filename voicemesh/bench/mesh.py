@@ -39,8 +39,13 @@ class Members:
 
     members: tuple[Member, ...]
     supervisor_pid: int
-    edge_address: str
+    edge_target: str
+    """Where calls come in, for gRPC: every edge Envoy."""
     models: str
+
+    def has_edge(self, target: str) -> bool:
+        """Whether calls to a target, one edge or all of them, come into this mesh."""
+        return target == self.edge_target or target in self.edge_target.partition(":")[2].split(",")
 
 
 class LocalMesh:
@@ -75,7 +80,7 @@ def _members(status: dict[str, Any]) -> Members:
             if one["pid"] is not None
         ),
         status["supervisor_pid"],
-        status["edge_address"],
+        status["edge_target"],
         status["models"],
     )
 

@@ -167,8 +167,8 @@ async def _bench(load: Load, wish: _Wish, console: Console) -> tuple[dict[str, A
     _leave_on_sigterm()
     async with _mesh(wish) as local:
         there = await local.members()
-        target = wish.to or (there.edge_address if there else find(None).edge)
-        mesh = local if there and target == there.edge_address else None
+        target = wish.to or (there.edge_target if there else find(None).edge)
+        mesh = local if there and there.has_edge(target) else None
         load = replace(load, target=target)
         if wish.find_max:
             return await _search(load, wish, mesh, console)

@@ -22,9 +22,9 @@ class Places:
     """Addresses of a mesh."""
 
     edge: str
-    """Where calls come in; empty if unknown."""
+    """Where calls come in, a gRPC target; of a local mesh both Envoys. Empty if unknown."""
     mesh: str
-    """Where engines are reached; empty if unknown."""
+    """Where engines are reached, a gRPC target; empty if unknown."""
     models: str = ""
     """Model set that a local mesh runs: "embedded" or "scripted"; empty if unknown."""
 
@@ -44,7 +44,7 @@ def find(
     state = _local_state(os.environ if environ is None else environ)
     models = str(state.get("models", "")) if to is None else ""
     places = Places(
-        to or state.get("edge_address", ""), mesh or state.get("mesh_address", ""), models
+        to or state.get("edge_target", ""), mesh or state.get("mesh_target", ""), models
     )
     if not places.edge:
         raise Misconfigured(
