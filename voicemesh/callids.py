@@ -10,6 +10,14 @@ import re
 import uuid
 from hashlib import blake2b
 
+CALL_HEADER = "voicemesh-call"
+"""Metadata in which a client may name the call that a request is about."""
+SEARCH_HEADER = "x-voicemesh-search"
+"""Sent by a gateway that looks for a call, so that nobody looks further."""
+ELSEWHERE_HEADER = "x-voicemesh-elsewhere"
+"""Sent back by a gateway that was looked at in vain."""
+OWNER_HEADER = "x-voicemesh-owner"
+"""Any text; who asks with the same text gets the same gateway, while the gateways stay the same."""
 TAG = r"[0-9a-f]{8}"
 """What a tag looks like."""
 _TAGGED = re.compile(rf"[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}-({TAG})")

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mesh.envoy.files import text
+from mesh.envoy.transcoder import DESCRIPTORS
 from voicemesh.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def flatten(rendered: Rendered) -> Json:
     for listener in static["listeners"]:
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
         del manager["rds"]
+        for one in manager["http_filters"]:
+            if "proto_descriptor" in one["typed_config"]:
+                one["typed_config"]["proto_descriptor"] = str(DESCRIPTORS)
         for log in manager["access_log"]:
             log["typed_config"]["path"] = os.devnull  # its folder need not exist for a check
         route_config = copy.deepcopy(rendered.routes["resources"][0])

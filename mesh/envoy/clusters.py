@@ -21,15 +21,16 @@ def clusters(region: Region, door: DoorName, tuning: Tuning, layout: Layout) -> 
     return {"resources": [cluster(name, tuning, layout) for name in region.behind(door)]}
 
 
-def cluster(service: ServiceName, tuning: Tuning, layout: Layout) -> Json:
-    """Return one cluster; its replicas are in its own EDS file."""
+def cluster(service: ServiceName, tuning: Tuning, layout: Layout, name: str = "") -> Json:
+    """Return one cluster, named like its service; its replicas are in an EDS file of its own."""
+    name = name or service
     return typed(
         "envoy.config.cluster.v3.Cluster",
-        name=service,
+        name=name,
         type="EDS",
         eds_cluster_config={
-            "service_name": service,
-            "eds_config": watched(layout.endpoints(service)),
+            "service_name": name,
+            "eds_config": watched(layout.endpoints(name)),
         },
         connect_timeout="0.25s",
         per_connection_buffer_limit_bytes=CONNECTION_BUFFER,

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from mesh.envoy.model import Endpoint, Json, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 OVERPROVISIONING = 200
 """Percent. At Envoy's 140, one of two replicas failing sends a quarter of the calls abroad."""
 
 
-def endpoints(cluster: str, live: Iterable[Endpoint]) -> Json:
-    """Return the EDS document of one cluster."""
+def endpoints(
+    cluster: str, live: Iterable[Endpoint], more: Callable[[Endpoint], Json] = lambda _: {}
+) -> Json:
+    """Return the EDS document of one cluster; ``more`` is what else is said of each replica."""
     ordered = sorted(live, key=lambda one: (one.priority, one.region, one.replica))
     groups = groupby(ordered, key=lambda one: (one.priority, one.region))
     return {
@@ -29,7 +31,7 @@ def endpoints(cluster: str, live: Iterable[Endpoint]) -> Json:
                         "locality": {"region": region},
                         "priority": priority,
                         "load_balancing_weight": 100,
-                        "lb_endpoints": [_endpoint(one) for one in members],
+                        "lb_endpoints": [_endpoint(one) | more(one) for one in members],
                     }
                     for (priority, region), members in groups
                 ],

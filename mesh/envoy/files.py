@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mesh.envoy.model import CALM
+from mesh.envoy.transcoder import DESCRIPTORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ def write(rendered: Rendered) -> list[Path]:
     """Write every file of one Envoy."""
     rendered.layout.access_log.parent.mkdir(parents=True, exist_ok=True)
     replace(rendered.layout.pressure, CALM)
+    rendered.layout.descriptors.write_bytes(DESCRIPTORS.read_bytes())
     for path, document in rendered.files().items():
         replace(path, text(document))
-    return [rendered.layout.pressure, *rendered.files()]
+    return [rendered.layout.pressure, rendered.layout.descriptors, *rendered.files()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh.envoy.model import ROUTES, Json, Layout, extension, typed, watched
+from mesh.envoy.transcoder import http_filters
 from voicemesh.channel import BEAT
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _connections(door: DoorName, layout: Layout) -> Json:
             "flush_access_log_on_new_request": True,
         },
         "http_filters": [
+            *http_filters(door, layout),
             extension(
                 "envoy.filters.http.grpc_stats",
                 "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",

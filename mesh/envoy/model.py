@@ -64,6 +64,11 @@ class Layout:
         return self.folder / "endpoints" / f"{cluster}.json"
 
     @property
+    def descriptors(self) -> Path:
+        """Descriptors of the services that are also served as JSON."""
+        return self.folder / "control.binpb"
+
+    @property
     def pressure(self) -> Path:
         """Number that makes it send its clients away: ``CALM`` or ``GO_AWAY``."""
         return self.folder / "drain" / "pressure"

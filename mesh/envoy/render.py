@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 from mesh.envoy.bootstrap import bootstrap
 from mesh.envoy.clusters import clusters
+from mesh.envoy.control import (
+    CLUSTER as CONTROL,
+    control_cluster,
+    control_endpoints,
+    control_route,
+)
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.lint import check
-from mesh.envoy.model import Endpoint, Layout, Rendered
+from mesh.envoy.model import Endpoint, Json, Layout, Rendered
 from mesh.envoy.routes import routes
 
 if TYPE_CHECKING:
@@ -32,16 +38,23 @@ def render(
     ``port`` replaces the topology's when that says 0, any free port.
     """
     known, door = tuple(live), envoy.door
+    found = clusters(region, door, topology.tuning, layout)
+    ways = routes(region, door)
+    by_cluster: dict[str, Json] = {
+        name: endpoints(name, (one for one in known if one.service == name))
+        for name in region.behind(door)
+    }
+    if "gateway" in region.services:
+        found["resources"].append(control_cluster(topology.tuning, layout))
+        ways["resources"][0]["virtual_hosts"][0]["routes"].insert(-1, control_route(door))
+        by_cluster[CONTROL] = control_endpoints(one for one in known if one.service == "gateway")
     rendered = Rendered(
         door=door,
         layout=layout,
         bootstrap=bootstrap(region, envoy, port or region.door(door).port_of(envoy.number), layout),
-        clusters=clusters(region, door, topology.tuning, layout),
-        routes=routes(region, door),
-        endpoints={
-            name: endpoints(name, (one for one in known if one.service == name))
-            for name in region.behind(door)
-        },
+        clusters=found,
+        routes=ways,
+        endpoints=by_cluster,
     )
     check(rendered)
     return rendered

@@ -67,12 +67,13 @@ def route(service: ServiceName, door: DoorName) -> Json:
                 "max_stream_duration": LONGEST_STREAM,
                 "grpc_timeout_header_max": LONGEST_STREAM,
             },
-            "retry_policy": _retries(),
+            "retry_policy": retries(),
         },
     }
 
 
-def _retries() -> Json:
+def retries() -> Json:
+    """Return what Envoy does by itself when a stream fails before its answer."""
     return {
         "retry_on": ",".join(RETRIED),
         "num_retries": 4,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from mesh.envoy.control import CLUSTER as CONTROL, control_endpoints
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.files import replace, text
 from mesh.services import SERVICES
@@ -74,6 +75,8 @@ class Rotation:
         for envoy, layout in self._layouts.items():
             if envoy.door == SERVICES[service].door:
                 replace(layout.endpoints(service), document)
+            if service == "gateway":
+                replace(layout.endpoints(CONTROL), text(control_endpoints(self._live[service])))
 
 
 async def _verdict(admin: Admin, one: Endpoint) -> str:
