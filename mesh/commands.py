@@ -20,7 +20,7 @@ from mesh.local.hold import hold
 from mesh.local.process import alive
 from mesh.local.renewal import ORDER
 from mesh.tables import starting_table, status_table
-from mesh.topology import LOCAL, Topology, load, service_name
+from mesh.topology import LOCAL, Topology, load, service_name, with_phones
 from voicemesh.errors import NotFound, Unavailable
 
 _TopologyFile = Annotated[
@@ -66,6 +66,9 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when everything serves; it runs on.")
     ] = False,
+    sip: Annotated[
+        bool, typer.Option("--sip", help="Also take calls from phones; see docs/carriers/sip.md.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Start the whole platform on this machine: the Envoys and every service.
@@ -76,11 +79,12 @@ def up(
     State, sockets and logs are in $VOICEMESH_HOME (default: .voicemesh in the current folder).
     """
     if detach:
-        _detach(topology or LOCAL, models)
+        _detach(topology or LOCAL, models, sip)
         status(as_json)
         return
     try:
-        asyncio.run(_foreground(load(topology or LOCAL), models, as_json))
+        chosen = load(topology or LOCAL)
+        asyncio.run(_foreground(with_phones(chosen) if sip else chosen, models, as_json))
     except asyncio.CancelledError as error:  # Ctrl-C while starting
         raise typer.Exit(130) from error
 
@@ -126,7 +130,7 @@ def status(as_json: _Json = False) -> None:
 
 
 def scale(
-    service: Annotated[str, typer.Argument(help="gateway, orchestrator, stt, llm or tts")],
+    service: Annotated[str, typer.Argument(help="gateway, orchestrator, stt, llm, tts or sip")],
     replicas: Annotated[int, typer.Argument(min=0, max=64, help="How many there shall be.")],
     wait: Annotated[
         bool, typer.Option("--wait", help="Also wait until removed replicas have drained.")
@@ -257,9 +261,9 @@ class _Starting:
         self._live.update(starting_table(self._states))
 
 
-def _detach(topology: Path, models: str) -> None:
+def _detach(topology: Path, models: str, sip: bool) -> None:
     with _live() as live:
-        spawn(Home(), topology, models, _Starting(live))
+        spawn(Home(), topology, models, _Starting(live), phones=sip)
 
 
 async def _foreground(topology: Topology, models: str, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 DoorName: TypeAlias = Literal["edge", "mesh"]
 """The two kinds of Envoy: ``edge`` faces callers, ``mesh`` joins our own services."""
 
-ServiceName: TypeAlias = Literal["gateway", "orchestrator", "stt", "llm", "tts"]
+ServiceName: TypeAlias = Literal["gateway", "orchestrator", "stt", "llm", "tts", "sip"]
 
 DOORS: tuple[DoorName, ...] = get_args(DoorName)
 
@@ -59,6 +59,7 @@ SERVICES: dict[ServiceName, ServiceKind] = {
         ServiceKind("stt", f"{_API}.speech.v1.RecognitionService", "adapters", "mesh", "stt"),
         ServiceKind("llm", f"{_API}.language.v1.GenerationService", "adapters", "mesh", "llm"),
         ServiceKind("tts", f"{_API}.speech.v1.SynthesisService", "adapters", "mesh", "tts"),
+        ServiceKind("sip", f"{_API}.sip.v1.SipService", "sip", "mesh"),
     )
 }
 

@@ -213,6 +213,16 @@ def on_free_ports(topology: Topology, **replicas: int) -> Topology:
     return topology.model_copy(update={"regions": tuple(map(changed, topology.regions))})
 
 
+def with_phones(topology: Topology) -> Topology:
+    """Return the topology with a SIP process in each region that has none."""
+
+    def changed(region: Region) -> Region:
+        services: dict[ServiceName, Service] = {"sip": Service(), **region.services}
+        return region.model_copy(update={"services": services})
+
+    return topology.model_copy(update={"regions": tuple(map(changed, topology.regions))})
+
+
 def one_region(topology: Topology) -> Region:
     """Return the only region; raise where there are several."""
     if len(topology.regions) != 1:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("gateway", "orchestrator", "adapters", "mesh")
+PARTS = ("gateway", "orchestrator", "adapters", "mesh", "sip")
 SHARED = "voicemesh"
 GENERATED = ROOT / "voicemesh" / "api"
 SLEEPERS = {"time", "asyncio"}

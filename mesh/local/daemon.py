@@ -1,7 +1,7 @@
 """The supervisor as a background process (``voicemesh up --detach``).
 
-``python -m mesh.local.daemon TOPOLOGY MODELS`` reports on standard output, one JSON object a line:
-``{"process": …, "state": …}`` while starting, then ``{"ready": true}`` or ``{"error": …}``.
+``python -m mesh.local.daemon TOPOLOGY MODELS [sip]`` reports on standard output, one JSON object a
+line: ``{"process": …, "state": …}`` while starting, then ``{"ready": true}`` or ``{"error": …}``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from typing import TYPE_CHECKING, Any
 from mesh.local.hold import hold
 from mesh.local.home import VARIABLE, Home
 from mesh.local.supervisor import LocalMesh
-from mesh.topology import load
+from mesh.topology import load, with_phones
 from voicemesh.errors import Misconfigured, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mesh.local.keeper import State
+    from mesh.topology import Topology
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
-def spawn(home: Home, topology: Path, models: str, progress: Callable[[str, str], None]) -> None:
+def spawn(
+    home: Home, topology: Path, models: str, progress: Callable[[str, str], None], *, phones: bool
+) -> None:
     """Start a supervisor that outlives this process; return when its mesh serves.
+
+    With ``phones`` it has a SIP process, too.
 
     Raises Misconfigured with what it said where it does not come up.
     """
@@ -38,7 +43,8 @@ def spawn(home: Home, topology: Path, models: str, progress: Callable[[str, str]
     path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
     with log.open("ab") as errors:
         daemon = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "mesh.local.daemon", str(topology.absolute()), models],
+            [sys.executable, "-m", "mesh.local.daemon", str(topology.absolute()), models]
+            + ["sip"] * phones,
             env={**os.environ, VARIABLE: str(home.folder), "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -75,7 +81,7 @@ def _report(**fields: Any) -> None:  # noqa: ANN401 - JSON
     sys.stdout.flush()
 
 
-async def _run(topology: Path, models: str) -> None:
+async def _run(topology: Topology, models: str) -> None:
     def progress(name: str, state: State) -> None:
         if not mesh.started:
             _report(process=name, state=state.value)
@@ -87,14 +93,16 @@ async def _run(topology: Path, models: str) -> None:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
 
-    mesh = LocalMesh(load(topology), models=models, progress=progress)
+    mesh = LocalMesh(topology, models=models, progress=progress)
     await hold(mesh, serve)
 
 
 def main() -> None:
     """Run until told to stop."""
     try:
-        asyncio.run(_run(Path(sys.argv[1]), sys.argv[2]))
+        topology = load(Path(sys.argv[1]))
+        chosen = with_phones(topology) if "sip" in sys.argv[3:] else topology
+        asyncio.run(_run(chosen, sys.argv[2]))
     except VoicemeshError as error:
         _report(error={"message": error.message, "reason": error.reason, "details": error.details})
         sys.exit(1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mesh.services import ServiceName
 
 _ENVOY_STOP_SECONDS = 2.0
-_STOP_ORDER = (("gateway",), ("orchestrator",), ("stt", "llm", "tts"))
+_STOP_ORDER = (("sip",), ("gateway",), ("orchestrator",), ("stt", "llm", "tts"))
 """Callers first, so that no live caller loses its callee."""
 
 

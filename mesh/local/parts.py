@@ -92,6 +92,8 @@ class Circumstances:
     models: str
     mesh_target: str
     """gRPC target of the mesh Envoys."""
+    edge_target: str
+    """gRPC target of the edge Envoys."""
     drain_seconds: float
     commands: Mapping[ServiceName, Sequence[str]]
     environment: Mapping[str, str]
@@ -188,6 +190,8 @@ class ReplicaPart:
             "DRAIN_SECONDS": f"{around.drain_seconds:g}",
             "LOG_LEVEL": level,
         }
+        if self.service == "sip":
+            return {**common, "EDGE": around.edge_target}
         if self.service == "gateway":
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HAND_OVER = signal.SIGUSR1
 """Has a service ask that its live streams be opened again; it serves on."""
-ORDER = ("stt", "llm", "tts", "orchestrator", "gateway", "mesh", "edge")
+ORDER = ("stt", "llm", "tts", "orchestrator", "gateway", "sip", "mesh", "edge")
 """Callees first, so that a caller's own move already finds fresh ones."""
 
 _NOTICE_SECONDS = 1.5

@@ -278,6 +278,7 @@ class LocalMesh:
             region=self.region,
             models=self._models,
             mesh_target=self.mesh_target,
+            edge_target=self.edge_target,
             drain_seconds=self._drain_seconds,
             commands=self._commands,
             environment=self._environment,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mesh.services import SERVICES, ServiceName
-from mesh.topology import LOCAL, load, one_region, parse, service_name
+from mesh.topology import LOCAL, load, one_region, parse, service_name, with_phones
 from voicemesh.errors import InvalidInput, Misconfigured
 
 GOOD = """\
@@ -25,7 +25,8 @@ regions:
 def test_local_topology_runs_every_service() -> None:
     topology = load(LOCAL)
     region = one_region(topology)
-    assert set(region.services) == set(SERVICES)
+    assert set(region.services) == set(SERVICES) - {"sip"}
+    assert set(one_region(with_phones(topology)).services) == set(SERVICES)
     assert region.services["orchestrator"].replicas == 2
     assert region.services["llm"].engines["embedded"] == ("retrieval", "smollm2")
     ports = {one.name: region.door(one.door).port_of(one.number) for one in region.envoys()}

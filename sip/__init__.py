@@ -1,0 +1,1 @@
+"""Phones: SIP and RTP on one side, a caller of the gateway on the other."""
