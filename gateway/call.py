@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway import commands as do, events as on, reports
+from gateway.application import Application
 from gateway.bridge import Bridge
 from gateway.downlink import Downlink
 from gateway.holding import Lines
@@ -87,6 +88,7 @@ class Call:
         self.downlink = Downlink(settings.rate, self.uplink.clock.time_of, now)
         self._settings = settings
         self._started = now
+        self.application = Application(self.uplink, self.downlink)
         self._answered = False
         self._bridge = Bridge(settings.lines, self.uplink, self.downlink)
         self._deadline = 0.0
@@ -116,7 +118,7 @@ class Call:
             self.phase is Phase.LIVE
             and uplink.linked
             and not self._bridge.needed
-            and not (uplink.speaking or uplink.outbox)
+            and not (uplink.speaking or uplink.outbox or self.application.waiting)
             and self.downlink.idle
         )
 
@@ -154,7 +156,7 @@ class Call:
     # The caller.
 
     def _sounded(self, event: on.CallerSounded, now: float) -> Commands:
-        return [*self.uplink.sounded(event, now)]
+        return [*self.uplink.sounded(self.application.let_through(event), now)]
 
     def _heard(self, event: on.WindowHeard, now: float) -> Commands:
         return self._speech(self.uplink.heard(event.end, event.probability), now)
@@ -188,6 +190,9 @@ class Call:
         self.uplink.report(reports.Wished, now, event.key, event.wish, event.argument)
         return [*self.uplink.send_all()]
 
+    def _applied(self, event: on.ApplicationEvent, now: float) -> Commands:
+        return [*self.application.handle(event, now), *self._show_playout(now)]
+
     def _left(self, event: on.CallerLeft, now: float) -> Commands:
         return self._end("caller_vanished" if event.vanished else "caller_hung_up", now)
 
@@ -201,6 +206,7 @@ class Call:
         out += sent
         out += self._played(self.downlink.tick(now, linked=self.uplink.linked), now)
         out += self._act(now)
+        out += self.application.tick(now) if self.phase is Phase.LIVE else []
         if not self._bridge.needed or self.phase is not Phase.LIVE:
             return out
         in_vain = self._bridge.in_vain(now)
@@ -344,6 +350,10 @@ _LIVE: Mapping[type, _Handler] = {
     on.CallerLeft: Call._left,
     on.WindowHeard: Call._heard,
     on.ApplicationWished: Call._wished,
+    on.MuteSet: Call._applied,
+    on.HoldSet: Call._applied,
+    on.SoundGiven: Call._applied,
+    on.DigitsGiven: Call._applied,
     on.Ticked: Call._ticked,
     on.LinkReady: Call._link_ready,
     on.LinkLost: Call._link_lost,
@@ -366,6 +376,8 @@ _OF_A_SESSION = frozenset(_LIVE) - {
     on.CallerLeft,
     on.WindowHeard,
     on.ApplicationWished,
+    on.MuteSet,
+    on.HoldSet,
     on.Ticked,
     on.LinkReady,
     on.LinkFailed,

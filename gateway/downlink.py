@@ -50,6 +50,8 @@ class Downlink:
         """Caller offset of the newest barge-in that is in the journal."""
         self.refused_samples = 0
         """Audio that there was no room for."""
+        self.on_hold = False
+        """Whether the caller is to hear nothing of the bot for now."""
         self._paused_at: float | None = None
         self._shown = (PlayoutState.IDLE, now)
         self._told = (0, 0)
@@ -155,7 +157,26 @@ class Downlink:
         out: list[DownlinkCommand] = [*self.holding.stop(now)]
         return out + self._released(now)
 
+    def put_on_hold(self, now: float) -> list[DownlinkCommand]:
+        """Let the caller hear nothing of the bot, which goes on where it was `take_off_hold`."""
+        self.on_hold = True
+        playing = self.playout.state is PlayoutState.PLAYING
+        out: list[DownlinkCommand] = []
+        if playing:
+            out += self.holding.place(self.playout.pause(now))
+        self.playout.hold()
+        if playing:
+            self.playout.resume(now)
+        return out
+
+    def take_off_hold(self, now: float) -> list[DownlinkCommand]:
+        """Let the bot go on, behind a line that is being said."""
+        self.on_hold = False
+        return [] if self.holding.sounding else self._released(now)
+
     def _released(self, now: float) -> list[DownlinkCommand]:
+        if self.on_hold:
+            return []
         return self._played(self.playout.release(now), now)
 
     def linked(self, now: float) -> None:

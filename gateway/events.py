@@ -67,6 +67,34 @@ class ApplicationWished:
 
 
 @dataclass(frozen=True, slots=True)
+class MuteSet:
+    """An application lets the bot hear nothing of the caller, or ends that."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSet:
+    """An application lets neither side hear the other, or ends that."""
+
+    on_hold: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoundGiven:
+    """An application has the caller hear a sound, when nobody speaks; at the call's rate."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsGiven:
+    """An application sends digits to the caller's side."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
@@ -196,4 +224,7 @@ LinkEvent: TypeAlias = (
     | TurnMeasured
     | ByeSaid
 )
-Event: TypeAlias = LegEvent | WindowHeard | ApplicationWished | Ticked | LinkEvent
+ApplicationEvent: TypeAlias = MuteSet | HoldSet | SoundGiven | DigitsGiven
+Event: TypeAlias = (
+    LegEvent | WindowHeard | ApplicationWished | ApplicationEvent | Ticked | LinkEvent
+)
