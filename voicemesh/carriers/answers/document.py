@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import urlencode
 
 from voicemesh.errors import OutOfOrder
 
@@ -62,10 +63,20 @@ class Ended:
 Answer: TypeAlias = Connect | Onward | Turned | Ended
 
 Answers: TypeAlias = Callable[[Answer], Document]
-"""Writes an answer in one carrier's way. Raises InvalidInput, naming the field, for what the carrier
-would not take, and OutOfOrder (reason `NOT_OFFERED`) for what its documents cannot say."""
+"""Writes an answer in one carrier's way.
+
+Raises InvalidInput, naming the field, for what the carrier would not take, and OutOfOrder (reason
+`NOT_OFFERED`) for what its documents cannot say.
+"""
 
 
 def not_offered(carrier: str, what: str) -> OutOfOrder:
     """Return the error for what a carrier has no word for."""
     return OutOfOrder("answer", f"{carrier} offers no way to {what}", reason="NOT_OFFERED")
+
+
+def with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """Return the address with the parameters in its query; some carriers pass on no others."""
+    if not parameters:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"

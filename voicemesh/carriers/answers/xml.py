@@ -11,12 +11,14 @@ from voicemesh.errors import InvalidInput
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def element(tag: str, *inside: Element | str, **attributes: str) -> Element:
-    """Make an element; an attribute that is empty is left out.
+def element(tag: str, *inside: Element | str, **attributes: str | None) -> Element:
+    """Make an element; an attribute that is None is left out.
 
     Raises InvalidInput for a control character, which XML has no way to write.
     """
-    made = Element(tag, {name: _clean(name, text) for name, text in attributes.items() if text})
+    made = Element(
+        tag, {name: _clean(name, text) for name, text in attributes.items() if text is not None}
+    )
     for part in inside:
         if isinstance(part, str):
             made.text = _clean(tag, part)

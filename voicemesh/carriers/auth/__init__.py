@@ -1,0 +1,1 @@
+"""Whether a request really comes from the carrier: one module each, over raw bytes."""
