@@ -55,6 +55,8 @@ class CallSettings:
 
     rate: int
     """Samples per second: 8000 or 16000."""
+    ahead: float = 0.0
+    """Seconds by which more of the bot's audio than usual is sent ahead."""
     barge_in: bool = True
     """Whether the bot falls silent when the caller speaks."""
     fallback_target: str = ""
@@ -85,10 +87,10 @@ class Call:
     def __init__(self, settings: CallSettings, now: float) -> None:
         self.phase = Phase.OPENING
         self.uplink = Uplink(settings.rate, settings.gate, now)
-        self.downlink = Downlink(settings.rate, self.uplink.clock.time_of, now)
+        self.downlink = Downlink(settings.rate, self.uplink.clock.time_of, now, settings.ahead)
+        self.application = Application(self.uplink, self.downlink)
         self._settings = settings
         self._started = now
-        self.application = Application(self.uplink, self.downlink)
         self._answered = False
         self._bridge = Bridge(settings.lines, self.uplink, self.downlink)
         self._deadline = 0.0
@@ -189,6 +191,10 @@ class Call:
     def _wished(self, event: on.ApplicationWished, now: float) -> Commands:
         self.uplink.report(reports.Wished, now, event.key, event.wish, event.argument)
         return [*self.uplink.send_all()]
+
+    def _lagged(self, event: on.PlaybackLagged, _now: float) -> Commands:
+        self.downlink.playout.lag(event.seconds)
+        return []
 
     def _applied(self, event: on.ApplicationEvent, now: float) -> Commands:
         return [*self.application.handle(event, now), *self._show_playout(now)]
@@ -347,6 +353,7 @@ _Handler: TypeAlias = "Callable[[Call, Any, float], Commands]"
 _LIVE: Mapping[type, _Handler] = {
     on.CallerSounded: Call._sounded,
     on.CallerPressed: Call._pressed,
+    on.PlaybackLagged: Call._lagged,
     on.CallerLeft: Call._left,
     on.WindowHeard: Call._heard,
     on.ApplicationWished: Call._wished,
@@ -373,6 +380,7 @@ _LIVE: Mapping[type, _Handler] = {
 _OF_A_SESSION = frozenset(_LIVE) - {
     on.CallerSounded,
     on.CallerPressed,
+    on.PlaybackLagged,
     on.CallerLeft,
     on.WindowHeard,
     on.ApplicationWished,

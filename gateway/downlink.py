@@ -36,10 +36,12 @@ _NUMBERED = frozenset({"caller_said", "digits_pressed", "reply_started", "caller
 class Downlink:
     """What the bot says and does; offsets are bot offsets."""
 
-    def __init__(self, rate: int, time_of: Callable[[int], float], now: float) -> None:
+    def __init__(
+        self, rate: int, time_of: Callable[[int], float], now: float, ahead: float = 0.0
+    ) -> None:
         self.journal = Journal()
-        self.playout = Playout(rate)
-        self.holding = Holding(rate)
+        self.playout = Playout(rate, ahead)
+        self.holding = Holding(rate, ahead)
         self.turns = Turns(time_of)
         self.actions = Actions()
         self.replying = False

@@ -42,6 +42,13 @@ class CallerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackLagged:
+    """The caller hears the bot so much later than the playout clock says."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallerMoved:
     """The caller goes on with the call elsewhere."""
 
@@ -209,7 +216,7 @@ class ByeSaid:
 
 
 ActionTold: TypeAlias = HangUpTold | TransferTold | DigitsTold
-LegEvent: TypeAlias = CallerSounded | CallerPressed | CallerLeft | CallerMoved
+LegEvent: TypeAlias = CallerSounded | CallerPressed | PlaybackLagged | CallerLeft | CallerMoved
 LinkEvent: TypeAlias = (
     LinkReady
     | LinkLost

@@ -32,10 +32,11 @@ class Lines:
 class Holding:
     """Says one line at a time; `now` is in seconds."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, ahead: float = 0.0) -> None:
         self.said = 0
         """Samples of lines that were heard so far."""
         self._rate = rate
+        self._ahead = ahead
         self._begin = 0
         self._playout: Playout | None = None
 
@@ -47,7 +48,7 @@ class Holding:
     def say(self, line: Samples, heard: int, now: float) -> list[PlayoutCommand]:
         """Say a line; the bot was heard up to `heard` and is silent until it is over."""
         self._begin = heard + self.said
-        self._playout = Playout(self._rate)
+        self._playout = Playout(self._rate, self._ahead)
         return _moved(self._playout.add(Chunk(0, line), now), self._begin)
 
     def tick(self, now: float) -> list[PlayoutCommand]:

@@ -42,3 +42,19 @@ SEALED_BYTES = Counter(
 MEMORIES_TOO_LONG = Counter(
     "voicemesh_gateway_memories_too_long", "Calls whose memory became too long to be resumed"
 )
+CARRIER_SOCKETS_REFUSED = Counter(
+    "voicemesh_gateway_carrier_sockets_refused",
+    "Carriers' sockets that were refused or closed over an error",
+    ["carrier", "reason"],
+)
+CARRIER_CANNOT = Counter(
+    "voicemesh_gateway_carrier_cannot",
+    "Wishes of bots that a carrier's socket cannot carry out",
+    ["carrier", "wish"],
+)
+RECORDING_PIECES_LOST = Counter(
+    "voicemesh_gateway_recording_pieces_lost", "Pieces of recordings that were not written"
+)
+WATCHERS_CUT_OFF = Counter(
+    "voicemesh_gateway_watchers_cut_off", "Watchers of calls who did not read in time"
+)

@@ -72,9 +72,13 @@ class _Handed(NamedTuple):
 class Playout:
     """One call's playout; `now` is in seconds, offsets are bot offsets."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, ahead: float = 0.0) -> None:
+        """`ahead`: seconds by which more is handed out in advance, for a leg with long frames."""
         self.state = PlayoutState.IDLE
         self._rate = rate
+        self._ahead = ahead
+        self._lag = 0.0
+        self._most_heard = 0
         self._frame = int(FRAME_SECONDS * rate)
         self._limit = MAX_BUFFERED_SECONDS * rate
         self._inbox = Inbox(rate, strict=False, field="bot.audio.offset")
@@ -94,7 +98,7 @@ class Playout:
 
     def take_up(self, offset: int) -> None:
         """Begin behind what the caller heard before."""
-        self._next = self._inbox.next_offset = offset
+        self._next = self._inbox.next_offset = self._most_heard = offset
 
     @property
     def buffered(self) -> int:
@@ -103,6 +107,15 @@ class Playout:
 
     def heard(self, now: float) -> int:
         """Return the bot offset up to which the caller has heard; flushed ranges count."""
+        # It never goes back, though the lag may grow while something is being heard.
+        self._most_heard = max(self._most_heard, self._heard(now - self._lag))
+        return self._most_heard
+
+    def lag(self, seconds: float) -> None:
+        """Take note that what is handed out is heard so much later than it is due."""
+        self._lag = seconds
+
+    def _heard(self, now: float) -> int:
         while self._handed:
             due, offset, count = self._handed[0]
             # The small term keeps an exact number of samples from being one less as a float.
@@ -132,19 +145,22 @@ class Playout:
         if self.state is PlayoutState.PAUSED or self._held_back:
             return []
         self._forget(self.heard(now))
-        if self._handed and self._due - now > REFILL_SECONDS:
+        if self._handed and self._lead(now) > REFILL_SECONDS:
             return []
         commands = self._fill(now)
         if self._handed:
             self.state = PlayoutState.PLAYING
             if commands:
                 self._rested = False
-            elif not self._rested and self._due - now <= REST_SECONDS:
+            elif not self._rested and self._lead(now) <= REST_SECONDS:
                 self._rested = True
                 commands.append(Rest())
         else:
             self.state = PlayoutState.IDLE
         return commands
+
+    def _lead(self, now: float) -> float:
+        return self._due - now - self._ahead
 
     def hold(self) -> None:
         """Begin nothing until `release`; for a playout that does not run."""
@@ -223,10 +239,10 @@ class Playout:
 
     def _fill(self, now: float) -> list[PlayoutCommand]:
         """Hand out whole frames up to the lead; what lies together goes out together."""
-        if not self._handed:
+        if not self._handed or self._due < now:
             self._due = now
         parts: list[Chunk] = []
-        room = round((now + LEAD_SECONDS - self._due) * self._rate)
+        room = round((now + LEAD_SECONDS + self._ahead - self._due) * self._rate)
         room -= room % self._frame
         while room > 0:
             count, sound = self._next_run(room)

@@ -129,6 +129,8 @@ def _audio(offset: int, data: bytes) -> Iterator[_Response]:
 class GrpcLeg:
     """One stream of CallService, as the call sees it; the servicer moves its messages."""
 
+    ahead = 0.0
+
     def __init__(
         self,
         caller: CallerSide,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 class Leg(Protocol):
     """One caller's connection, whatever its protocol. Nothing here waits."""
 
+    @property
+    def ahead(self) -> float:
+        """Return by how many seconds more than usual the bot's audio is wanted in advance."""
+
     def take(self) -> Iterable[LegEvent]:
         """Return what the caller did since the last time; raise InvalidInput where it may not."""
 

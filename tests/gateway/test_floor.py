@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class FakeLeg:
     """A caller whose events the test gives."""
 
+    ahead = 0.0
+
     def __init__(self, *events: on.LegEvent) -> None:
         self.events: list[on.LegEvent | Exception] = list(events)
         self.given: list[do.LegCommand] = []
