@@ -51,9 +51,9 @@ class CallerClock:
         self._joints.clear()
         self._joints.append((position, offset))
 
-    def forgive(self, seconds: float) -> None:
+    def forgive(self, seconds: float, now: float) -> None:
         """Do not take it for a pause that nothing came for so long: nobody was listening."""
-        self._arrived += seconds
+        self._arrived = min(self._arrived + seconds, now)
 
     @property
     def _waits(self) -> float:

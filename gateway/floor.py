@@ -8,7 +8,6 @@ task, timer or lock for a call or a frame here. While there is no call it sleeps
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import metrics
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
     from voicemesh.audio import Samples
 
 TICK_SECONDS = 0.02
-STALL_SECONDS = 0.1
+LATE_SECONDS = TICK_SECONDS
 """From so much lateness on a tick excuses callers: nobody could be heard meanwhile."""
+STALL_SECONDS = 0.1
+"""From so much on, what came meanwhile is read first, whoever has left included."""
 BUSY_CALLS = 50
 """From so many calls on messages carry more."""
 
@@ -59,7 +60,8 @@ class Floor:
         self._calls: dict[int, LiveCall] = {}
         self._occupied = asyncio.Event()
         self._tick_time: float | None = None
-        self._next_tick = math.inf
+        self._next_tick = 0.0
+        self._catching_up = False
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -71,6 +73,8 @@ class Floor:
     def join(self, live: LiveCall, rate: int) -> int:
         """Take a call in; return its slot."""
         slot = self._vad.open(rate)
+        if not self._calls:
+            self._next_tick = self._clock() + TICK_SECONDS
         self._calls[slot] = live
         self._occupied.set()
         return slot
@@ -106,7 +110,6 @@ class Floor:
         """Tick until cancelled, whenever there is a call."""
         while True:
             await self._occupied.wait()
-            self._next_tick = math.inf
             due = self._clock()
             while self._calls:
                 began = self._clock()
@@ -116,16 +119,16 @@ class Floor:
                 metrics.TICK_SECONDS.observe(ended - began)
                 # Ticks that were missed are not made up for: everything is told by the clock.
                 due += TICK_SECONDS * max(1, -(-(ended - due) // TICK_SECONDS))
+                if self._catching_up:
+                    due = ended + TICK_SECONDS
                 await asyncio.sleep(due - ended)
 
     def tick(self) -> None:
         """Do everything that is due."""
-        self._tick_time = now = self._clock()
-        late, self._next_tick = now - self._next_tick, now + TICK_SECONDS
+        self._tick_time = self._clock()
         try:
-            if late > STALL_SECONDS:
-                for live in tuple(self._calls.values()):
-                    live.stood_still(late)
+            if self._stalled(self._tick_time):
+                return
             for live in tuple(self._calls.values()):
                 self._guard(live, live.take_in)
             self._listen()
@@ -134,6 +137,16 @@ class Floor:
                 self._guard(live, live.tick, event)
         finally:
             self._tick_time = None
+
+    def _stalled(self, now: float) -> bool:
+        """Excuse callers if this tick is late; return whether it is better left to the next one."""
+        late, self._next_tick = now - self._next_tick, now + TICK_SECONDS
+        if late >= LATE_SECONDS:
+            for live in tuple(self._calls.values()):
+                live.stood_still(late)
+        # Never two in a row: who is always late has to go on all the same.
+        self._catching_up = late >= STALL_SECONDS and not self._catching_up
+        return self._catching_up
 
     def _listen(self) -> None:
         for window in self._vad.run():

@@ -110,7 +110,7 @@ class LiveCall:
 
     def stood_still(self, seconds: float) -> None:
         """Take note that this process could hear nobody for so long."""
-        self._call.uplink.clock.forgive(seconds)
+        self._call.uplink.clock.forgive(seconds, self._floor.now())
 
     def take_in(self) -> None:
         """Take in what the caller did."""

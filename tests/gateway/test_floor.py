@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from gateway import commands as do, events as on
 from gateway.call import CallSettings
+from gateway.clock import STREAM_JITTER_SECONDS
 from gateway.floor import TICK_SECONDS, Floor
 from gateway.live import LiveCall
 from gateway.records import Records
@@ -153,20 +156,85 @@ async def test_a_call_that_ended_leaves_the_floor() -> None:
     assert isinstance(leg.given[-1], do.End)
 
 
-@pytest.mark.virtual_time
-async def test_while_the_process_stood_still_no_caller_was_silent() -> None:
-    here = floor()
-    leg = FakeLeg()
-    live = join(here, leg)
-    clock = live._call.uplink.clock
-    for frame in range(100):
-        size = int(TICK_SECONDS * RATE)
-        leg.events.append(on.CallerSounded(frame * size, speech(TICK_SECONDS, frame * size)))
-        if frame != 50:
-            # For the whole of the second after frame 50 nothing is read and nothing ticks.
-            here.tick()
-            assert clock.received == (frame + 1) * size
-        loop = asyncio.get_running_loop()
-        moved = loop.create_future()
-        loop.call_later(1.0 if frame == 50 else TICK_SECONDS, moved.set_result, None)
-        await moved
+class LateGateway:
+    """A floor whose process stands still now and then, and the only caller it has.
+
+    After it stood still, the loop first ticks and only then reads what has come.
+    """
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.leg = FakeLeg()
+        self.floor = Floor(Loudness(), lambda: self.now)
+        self.clock = join(self.floor, self.leg)._call.uplink.clock
+        self._coming: list[tuple[float, int]] = []
+
+    def speak(self, frames: Iterable[int], began: float) -> None:
+        """Have frames sent, each when it was spoken."""
+        for frame in frames:
+            self._coming.append((began + (frame + 1) * TICK_SECONDS, frame))
+
+    def turn(self, late: float) -> None:
+        """Let one turn of the loop pass, `late` seconds too late."""
+        self.now += TICK_SECONDS + late
+        self.floor.tick()
+        while self._coming and self._coming[0][0] <= self.now:
+            offset = self._coming.pop(0)[1] * FRAME
+            self.leg.events.append(on.CallerSounded(offset, speech(TICK_SECONDS, offset)))
+
+
+FRAME = int(TICK_SECONDS * RATE)
+lateness = st.one_of(st.just(0.0), st.just(0.0), st.floats(0, 0.019), st.floats(0.02, 2.0))
+
+
+@given(st.lists(lateness, min_size=10, max_size=80))
+def test_what_the_gateway_is_late_by_is_no_pause_of_a_caller(late: list[float]) -> None:
+    gateway = LateGateway()
+    until = int((sum(late) + len(late) * TICK_SECONDS) / TICK_SECONDS)
+    gateway.speak(range(until), gateway.now)
+    for seconds in [*late, 0, 0, 0]:
+        gateway.turn(seconds)
+    assert gateway.clock.received == until * FRAME
+
+
+@given(st.lists(lateness, min_size=10, max_size=80), st.integers(1, 40), st.integers(5, 100))
+def test_nor_within_the_words_of_one_who_leaves_silence_out(
+    late: list[float], spurt: int, pause: int
+) -> None:
+    gateway = LateGateway()
+    until = int((sum(late) + len(late) * TICK_SECONDS) / TICK_SECONDS)
+    spoken = [frame for frame in range(until) if frame % (spurt + pause) < spurt]
+    gateway.speak(spoken, gateway.now)
+    places = []
+    place = gateway.clock.place
+
+    def placed(offset: int, count: int, now: float) -> int:
+        places.append((offset // FRAME, place(offset, count, now)))
+        return places[-1][1]
+
+    gateway.clock.place = placed  # type: ignore[method-assign]
+    for seconds in [*late, 0, 0, 0]:
+        gateway.turn(seconds)
+    assert [frame for frame, _ in places] == spoken
+    for (one, at), (two, then) in pairwise(places):
+        assert then - at == FRAME or two != one + 1
+
+
+def test_a_caller_who_falls_silent_is_noticed_however_late_ticks_are() -> None:
+    gateway = LateGateway()
+    gateway.speak(range(10), gateway.now)
+    for _ in range(100):
+        gateway.turn(0.15)
+    # Ticks 170 ms apart, of which 20 ms count.
+    waited = 100 * TICK_SECONDS - 10 * TICK_SECONDS - TICK_SECONDS - STREAM_JITTER_SECONDS
+    assert gateway.clock.position(gateway.now) >= 10 * FRAME + (waited - 0.1) * RATE
+
+
+def test_what_came_while_the_process_stood_still_is_read_before_anything_else() -> None:
+    gateway = LateGateway()
+    gateway.turn(0)
+    gateway.leg.events.append(on.CallerLeft())
+    gateway.turn(0.5)
+    assert gateway.leg.events, "the tick was left to the next one"
+    gateway.turn(0.5)
+    assert not gateway.leg.events, "but not for ever"
