@@ -18,7 +18,7 @@ from mesh.envoy import Endpoint, Layout, Rendered, check, lint, render, validate
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.files import text
 from mesh.envoy.model import Json
-from mesh.services import DOORS, SERVICES, DoorName, Envoy
+from mesh.services import DOORS, DoorName, Envoy
 from mesh.topology import LOCAL, load, one_region, parse
 from voicemesh.errors import Misconfigured
 
@@ -31,7 +31,7 @@ def rendered(door: DoorName, folder: Path = RUN, number: int = 0) -> Rendered:
     region = one_region(topology)
     live = [
         Endpoint(name, "127.0.0.1", 7100 + 10 * index + replica, region.name, f"{name}-{replica}")
-        for index, name in enumerate(SERVICES)
+        for index, name in enumerate(region.services)
         for replica in range(region.services[name].replicas)
     ]
     envoy = Envoy(door, number)
