@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicemesh.carriers.answers import exotel, plivo, teler, telnyx, twilio
+from voicemesh.carriers.answers import exotel, jambonz, plivo, teler, telnyx, twilio, vonage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,5 +17,7 @@ ANSWERS: Mapping[str, Answers] = {
     "plivo": plivo.answer,
     "telnyx": telnyx.answer,
     "exotel": exotel.answer,
+    "vonage": vonage.answer,
+    "jambonz": jambonz.answer,
 }
 """By the carrier's name, as in `voicemesh.carriers.table.DIALECTS`."""
