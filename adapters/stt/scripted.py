@@ -7,7 +7,6 @@ the same audio gives the same text, and lost or doubled audio another one.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -25,9 +24,9 @@ MARKER_SECONDS = 1.5
 """Sound in which the marker of words must begin, pre-roll included, seconds."""
 
 
-def transcript(samples: Samples, rate: int) -> str:
-    """Return the words in the sound, or else how long it is."""
-    words = tonetext.decode(samples, rate)
+def transcript(samples: Samples, rate: int, *, wordless: bool = False) -> str:
+    """Return the words in the sound, or else (also if known to be `wordless`) how long it is."""
+    words = None if wordless else tonetext.decode(samples, rate)
     return f"utterance of {samples.size * 1000 // rate} ms" if words is None else words
 
 
@@ -56,6 +55,7 @@ class ScriptedRecognition:
         self._delay = delay
         self._sound: list[Samples] = []
         self._fed = 0
+        self._wordless = False
         self._next_partial = int(PARTIAL_SECONDS * request.rate)
         self._timers: list[asyncio.TimerHandle] = []
         self._unanswered = 0
@@ -66,14 +66,17 @@ class ScriptedRecognition:
         """Take further sound."""
         self._sound.append(samples)
         self._fed += samples.size
-        if self._request.partials and not self._unanswered and self._fed >= self._next_partial:
+        if self._wants_partial():
             self._next_partial = self._fed + int(PARTIAL_SECONDS * self._request.rate)
             words = tonetext.decode(self._whole(), self._request.rate)
-            if words is None and self._fed > MARKER_SECONDS * self._request.rate:
-                # What carries words begins with their marker: the rest need not be searched.
-                self._next_partial = sys.maxsize
+            # What carries words begins with their marker: the rest need not be searched.
+            self._wordless = words is None and self._fed > MARKER_SECONDS * self._request.rate
             if words:
                 self._outbox.put(Heard(words, final=False, samples=self._fed, engine_seconds=0))
+
+    def _wants_partial(self) -> bool:
+        wanted = self._request.partials and not self._unanswered and not self._wordless
+        return wanted and self._fed >= self._next_partial
 
     def conclude(self) -> None:
         """Answer after the fixed time, with what was fed by now."""
@@ -86,7 +89,7 @@ class ScriptedRecognition:
     def _answer(self, sound: Samples, asked: float) -> None:
         self._unanswered -= 1
         seconds = time.monotonic() - asked
-        text = transcript(sound, self._request.rate)
+        text = transcript(sound, self._request.rate, wordless=self._wordless)
         self._outbox.put(Heard(text, final=True, samples=sound.size, engine_seconds=seconds))
         self._end_if_answered()
 
