@@ -9,12 +9,21 @@ carries a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
+
+from voicemesh.errors import InvalidInput
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
+_SHOWN = re.compile(r"\+?[0-9]{3,15}")
+_SIP = re.compile(r"sips?:[!-~]{1,200}", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9*#A-Dw]{1,64}")
+RING_SECONDS = (5, 120)
 
 TIMEOUT_SECONDS = 10.0
 """How long one request may take, by default."""
@@ -67,6 +76,13 @@ class NewCall:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the media socket's start should tell, for a carrier that is told of the socket here."""
 
+    def __post_init__(self) -> None:
+        _check("caller", self.caller, _SHOWN, "a number of 3 to 15 digits")
+        _check("callee", self.callee, _NUMBER, "+, country code and number")
+        _check("answer_url", self.answer_url, re.compile(r"https?://[!-~]+"), "an https address")
+        _check("stream_url", self.stream_url, re.compile(r"wss?://[!-~]+"), "a wss address")
+        _check_ring(self.ring_seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
@@ -80,6 +96,13 @@ class Transfer:
     """Number that the target is shown; empty: as the carrier likes."""
     ring_seconds: int = 30
     """How long to let it ring, 5 to 120 seconds."""
+
+    def __post_init__(self) -> None:
+        if not _SIP.fullmatch(self.target):
+            _check("target", self.target, _NUMBER, "+, country code and number, or a sip: address")
+        if self.caller:
+            _check("caller", self.caller, _SHOWN, "a number of 3 to 15 digits")
+        _check_ring(self.ring_seconds)
 
 
 @runtime_checkable
@@ -111,3 +134,19 @@ class CallControl(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections."""
+
+
+def check_digits(digits: str) -> None:
+    """Raise InvalidInput for what `CallControl.press` may not be asked to send."""
+    _check("digits", digits, _DIGITS, "1 to 64 of 0-9, *, #, A-D and w")
+
+
+def _check(name: str, value: str, shape: re.Pattern[str], wanted: str) -> None:
+    if not shape.fullmatch(value):
+        raise InvalidInput(name, f"must be {wanted}")
+
+
+def _check_ring(seconds: int) -> None:
+    least, most = RING_SECONDS
+    if not least <= seconds <= most:
+        raise InvalidInput("ring_seconds", f"is {seconds}; must be {least} to {most}")
