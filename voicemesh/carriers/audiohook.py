@@ -133,6 +133,8 @@ class AudioHookApplication:
                 yield from _complaint(parameters)
 
     def send(self, command: Command) -> Iterator[Frame]:
+        if self._closed:
+            return
         match command:
             case Play(data):
                 self._check_open("play")
@@ -142,7 +144,7 @@ class AudioHookApplication:
                 entity = {"type": "barge_in", "data": {}}
                 yield self._numbers.write("event", {"entities": [entity]})
             case HangUp(reason):
-                if not self._closed and self._numbers.session:
+                if self._numbers.session:
                     told = {"reason": "completed", "info": reason[:_MAX_REASON]}
                     yield self._numbers.write("disconnect", told)
             case Mark() | Press():

@@ -44,13 +44,6 @@ def answer(what: Answer) -> Document:
             return _document()
 
 
-def onward_endpoint(target: str) -> dict[str, str]:
-    """Return the endpoint that stands for a number or a SIP address."""
-    if target.lower().startswith(("sip:", "sips:")):
-        return {"type": "sip", "uri": target}
-    return {"type": "phone", "number": target.removeprefix("+")}
-
-
 def ncco(what: Onward) -> list[dict[str, object]]:
     """Return the actions that connect a call to somebody else."""
     return [_onward(what)]
@@ -69,11 +62,17 @@ def _connect(what: Connect) -> dict[str, object]:
 def _onward(what: Onward) -> dict[str, object]:
     action: dict[str, object] = {
         "action": "connect",
-        "endpoint": [onward_endpoint(what.target)],
+        "endpoint": [_endpoint(what)],
         "timeout": what.ring_seconds,
     }
     caller = what.caller.removeprefix("+")
     return {**action, "from": caller} if caller else {**action, "randomFromNumber": True}
+
+
+def _endpoint(what: Onward) -> dict[str, str]:
+    if what.is_sip:
+        return {"type": "sip", "uri": what.target}
+    return {"type": "phone", "number": what.target.removeprefix("+")}
 
 
 def _events(url: str) -> Mapping[str, object]:
