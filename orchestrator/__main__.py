@@ -9,7 +9,7 @@ from voicemesh import server
 
 async def _main() -> None:
     settings = server.settle(OrchestratorSettings)
-    await server.serve(Orchestrator(settings), settings)
+    await server.serve(Orchestrator(settings), settings, resumable=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import grpc.aio
@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from voicemesh import telemetry
 from voicemesh.errors import Misconfigured, Refused, Unavailable
 from voicemesh.settings import ServiceSettings, load
+from voicemesh.watchdog import cut_while_blocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -139,6 +140,10 @@ class _Running:
         self.address = address
         self._health = health_servicer
 
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
     async def set_serving(self, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse
         value = status.SERVING if serving else status.NOT_SERVING
@@ -209,11 +214,16 @@ async def serving(
 
 
 async def serve(
-    service: Service, settings: ServiceSettings, max_message_bytes: int = MAX_MESSAGE_BYTES
+    service: Service,
+    settings: ServiceSettings,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    *,
+    resumable: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT and the drain after it; a second signal ends at once.
 
-    SIGUSR1 has live streams opened again, and changes nothing else.
+    SIGUSR1 has live streams opened again, and changes nothing else. ``resumable``: every stream can
+    be opened again elsewhere, so they are cut while this process is in no state to serve them.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -238,8 +248,9 @@ async def serve(
         _running(service, settings, max_message_bytes) as running,
     ):
         _log.info("serving", address=running.address)
-        await stop.wait()
-        await running.drain(settings.drain_seconds, hurry)
+        async with cut_while_blocked(running.port) if resumable else nullcontext():
+            await stop.wait()
+            await running.drain(settings.drain_seconds, hurry)
 
 
 def settle(kind: type[Settings]) -> Settings:

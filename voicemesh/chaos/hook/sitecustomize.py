@@ -1,7 +1,7 @@
 """Lets `voicemesh chaos` block a service's event loop: SIGUSR2 sleeps in the main thread.
 
 A stopped process is not the same: while only the loop is blocked, gRPC's own threads still answer
-pings, so nothing but the session protocol can notice. Only the mesh that the command starts has
+pings, so neither Envoy nor a channel can notice. Only the mesh that the command starts has
 this folder on its path, so no service carries code for it.
 """
 
