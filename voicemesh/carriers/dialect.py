@@ -135,7 +135,18 @@ class HangUp:
     reason: str = ""
 
 
-Command: TypeAlias = Play | Mark | Clear | Press | HangUp
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show words; only where `Capabilities.shows`."""
+
+    bot: bool
+    """Whether the bot says them; else the caller does."""
+    text: str
+    final: bool = True
+    """Whether they stay; else the next ones of the same speaker replace them."""
+
+
+Command: TypeAlias = Play | Mark | Clear | Press | HangUp | Show
 
 
 class Application(Protocol):
@@ -192,6 +203,8 @@ class Capabilities:
     """Whether it can send digits out."""
     hangs_up: bool = False
     """Whether there is a message that ends the call; if not, closing the socket does."""
+    shows: bool = False
+    """Whether it has somebody to show words to."""
     frame_ms: int = 20
     """Audio in one message of ours, at least; a last shorter one is filled up with silence if
     `whole_frames` is set."""

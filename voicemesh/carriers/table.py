@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voicemesh.carriers import (
     audiohook,
     audiosocket,
+    browser,
     exotel,
     jambonz,
     plivo,
@@ -33,6 +34,7 @@ DIALECTS: Mapping[str, Dialect] = {
         plivo.DIALECT,
         telnyx.DIALECT,
         exotel.DIALECT,
+        browser.DIALECT,
     ]
 }
 """By name, as in the path of its socket and in `voicemesh emulate NAME`."""

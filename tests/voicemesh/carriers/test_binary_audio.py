@@ -14,6 +14,7 @@ from hypothesis import example, given, strategies as st
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.carriers.audiosocket import DIGIT, HANGUP, IDENTITY, Packets, write_packet
 from voicemesh.carriers.dialect import (
+    LINEAR_16K,
     MAX_FRAME_BYTES,
     MULAW_8K,
     Began,
@@ -29,6 +30,7 @@ from voicemesh.carriers.dialect import (
     Pressed,
     Reached,
     Respond,
+    Show,
     Sounded,
     Stopped,
 )
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SETTINGS = DialectSettings()
-NAMES = ["vonage", "jambonz", "audiohook", "audiosocket"]
+NAMES = ["vonage", "jambonz", "audiohook", "audiosocket", "browser"]
 LINEAR = [AudioFormat(Encoding.LINEAR16, rate) for rate in (8000, 16000, 24000)]
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
@@ -51,6 +53,9 @@ def began(name: str, fmt: AudioFormat, call: UUID, told: dict[str, str], number:
     """Return a beginning that says as much as the carrier can."""
     if name == "audiosocket":
         return Began(call_id=str(call), sent=fmt, played=fmt)
+    if name == "browser":
+        said = {**told, "bot": "echo", "token": number}
+        return Began(str(call), parameters=said, sent=LINEAR_16K, played=LINEAR_16K)
     if name == "audiohook":
         fmt = MULAW_8K
     ids = {"account_id": "account", "caller": number, "callee": "+4930123456"}
@@ -90,6 +95,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
     "jambonz": (Sounded, Pressed, Reached),
     "audiohook": (Sounded, Pressed),
     "audiosocket": (Sounded, Pressed),
+    "browser": (Sounded, Pressed, Reached, Emptied),
 }
 events = {
     Sounded: st.binary(min_size=1, max_size=320).map(lambda half: Sounded(half * 2)),
@@ -108,12 +114,19 @@ def test_events_arrive_in_order(name: str, data: st.DataObject) -> None:
     assert [e for t in told for f in carrier.send(t) for e in application.receive(f)] == told
 
 
-FRAME_BYTES = {"vonage": 320, "jambonz": 320, "audiohook": 1600, "audiosocket": 320}
+FRAME_BYTES = {"vonage": 320, "jambonz": 320, "audiohook": 1600, "audiosocket": 320, "browser": 640}
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "vonage": (Mark("m1"), Clear()),
     "jambonz": (Mark("m1"), Clear(), HangUp()),
     "audiohook": (Clear(), HangUp("bye")),
     "audiosocket": (HangUp(),),
+    "browser": (
+        Mark("m1"),
+        Clear(),
+        HangUp("bye"),
+        Show(True, "Guten Tag, ä!"),
+        Show(False, "", False),
+    ),
 }
 
 
@@ -160,7 +173,7 @@ def test_a_second_start_is_refused(name: str) -> None:
         [e for f in carrier.send(start) for e in application.receive(f)]
 
 
-@pytest.mark.parametrize("name", ["vonage", "jambonz", "audiosocket"])
+@pytest.mark.parametrize("name", ["vonage", "jambonz", "audiosocket", "browser"])
 def test_half_a_sample_is_refused(name: str) -> None:
     application, carrier, _ = begun(name)
     with pytest.raises(InvalidInput):
@@ -184,6 +197,11 @@ KNOWN: dict[str, list[dict[str, Any]]] = {
         {"callSid": "c", "sampleRate": 8000, "mixType": "mono", "parameters": {"a": "b"}},
         {"event": "dtmf", "dtmf": "5", "duration": "1600"},
         {"type": "mark", "data": {"name": "m", "event": "playout"}},
+    ],
+    "browser": [
+        {"type": "start", "bot": "echo", "token": "t", "call": "c", "variables": {"a": "b"}},
+        {"type": "digit", "digit": "5"},
+        {"type": "mark", "name": "m"},
     ],
     "audiohook": [
         {"version": "2", "id": "s", "type": kind, "seq": n + 1, "serverseq": 0, "parameters": told}
