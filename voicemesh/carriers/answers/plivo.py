@@ -1,22 +1,22 @@
 """Plivo XML; https://www.plivo.com/docs/voice/xml/.
 
-What the socket's start shall tell goes into `extraHeaders`, of 512 bytes and few characters.
+What the socket's start would tell goes into the socket's address: Plivo's own `extraHeaders` hold
+512 bytes of letters and digits, which no ticket fits.
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
-from voicemesh.carriers.answers.document import Answer, Connect, Document, Ended, Onward, Turned
+from voicemesh.carriers.answers.document import (
+    Answer,
+    Connect,
+    Document,
+    Ended,
+    Onward,
+    Turned,
+    with_query,
+)
 from voicemesh.carriers.answers.xml import element, response
-from voicemesh.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MAX_HEADERS = 512
-"""Bytes that all parameters may take together."""
 CONTENT_TYPE = "audio/x-mulaw;rate=8000"
 
 
@@ -26,12 +26,11 @@ def answer(wanted: Answer) -> Document:
         case Connect(url, told, status_url):
             stream = element(
                 "Stream",
-                url,
+                with_query(url, told),
                 bidirectional="true",
                 keepCallAlive="true",
                 contentType=CONTENT_TYPE,
                 statusCallbackUrl=status_url or None,
-                extraHeaders=_headers(told) or None,
             )
             return response(stream)
         case Onward(target, caller, ring_seconds):
@@ -47,13 +46,3 @@ def answer(wanted: Answer) -> Document:
 
 def _number(number: str) -> str:
     return number.removeprefix("+")
-
-
-def _headers(told: Mapping[str, str]) -> str:
-    for name, value in told.items():
-        if not re.fullmatch(r"[A-Za-z0-9]+=[A-Za-z0-9-]*", f"{name}={value}"):
-            raise InvalidInput("parameters", f"{name!r}: Plivo passes on A-Z, a-z, 0-9 only")
-    text = ",".join(f"{name}={value}" for name, value in told.items())
-    if len(text) > MAX_HEADERS:
-        raise InvalidInput("parameters", f"take {len(text)} bytes; at most {MAX_HEADERS} may be")
-    return text
