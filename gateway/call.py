@@ -233,7 +233,8 @@ class Call:
         self._answered = True
         if self.phase is Phase.OPENING:
             self.phase = Phase.LIVE
-        return [*out, *self.uplink.send_all()]
+        # It was opened a while ago, and the bot has been heard further since.
+        return [*out, *self.uplink.send_all(), *self._show_playout(now, anyway=True)]
 
     def _link_lost(self, _event: on.LinkLost, now: float) -> Commands:
         self.uplink.linked = False
@@ -293,8 +294,8 @@ class Call:
     def _played(self, commands: Sequence[do.Command], now: float) -> Commands:
         return [*commands, *self._show_playout(now)]
 
-    def _show_playout(self, now: float, *, last: bool = False) -> Commands:
-        news = self.downlink.news(now, last=last) if self.uplink.linked else None
+    def _show_playout(self, now: float, *, anyway: bool = False) -> Commands:
+        news = self.downlink.news(now, anyway=anyway) if self.uplink.linked else None
         if news is None:
             return []
         # Behind the audio that lies before it.
@@ -323,7 +324,7 @@ class Call:
 
     def _end(self, reason: str, now: float) -> Commands:
         # How much was heard of the bot's last words, and whether it was all of them.
-        out = self._show_playout(now, last=True)
+        out = self._show_playout(now, anyway=True)
         self.phase, self._reason = Phase.ENDING, reason
         self._deadline = now + BYE_SECONDS
         self.uplink.report(reports.CallOver, now, reason)

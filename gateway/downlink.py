@@ -183,6 +183,7 @@ class Downlink:
 
     def linked(self, now: float) -> None:
         """Take note of a new session: what waits to be judged waits from now on."""
+        self._told = (0, 0)
         if self._paused_at is not None:
             self._paused_at = now
 
@@ -213,16 +214,16 @@ class Downlink:
         """Return what is to be done now."""
         return self.actions.due(self.playout.heard(now)) if self.actions else []
 
-    def news(self, now: float, *, last: bool = False) -> tuple[int, int] | None:
+    def news(self, now: float, *, anyway: bool = False) -> tuple[int, int] | None:
         """Return what was played and is held when that should be reported, each time once.
 
-        The `last` time it should whenever it is new.
+        `anyway`: as soon as the session has not been told of it.
         """
         state, since = self._shown
         playing = self.playout.state is PlayoutState.PLAYING
         due = state is not self.playout.state or (playing and now - since >= REPORT_SECONDS)
         news = self.playout.heard(now), self.playout.buffered
-        if not (due or (last and news != self._told)):
+        if not (due or (anyway and news != self._told)):
             return None
         self._shown, self._told = (self.playout.state, now), news
         return news

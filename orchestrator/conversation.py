@@ -192,17 +192,24 @@ class Conversation:
 
     def _audio_arrived(self, event: events.AudioArrived) -> None:
         self._ledger.receive(event.end_offset)
+        speaking = self._hearing.active
         self._hearing.audio_arrived(event)
+        if self._hearing.active and not speaking:
+            # The rest of an utterance whose beginning is in the journal.
+            self._floor.caller_began()
 
     def _speech_started(self, event: events.SpeechStarted) -> None:
         # The sound from just before the start is still to come.
         margin = int(PRE_ROLL_SECONDS * self._facts.rate)
         self._ledger.receive(event.start_offset - margin)
-        self._floor.caller_began()
+        if not self._hearing.knows(event.start_offset):
+            self._floor.caller_began()
         self._hearing.speech_started(event)
 
     def _speech_ended(self, event: events.SpeechEnded) -> None:
         self._ledger.receive(event.offset + 1)
+        if self._hearing.repeated:
+            self._turns.heard_again(event.offset + 1)
         self._hearing.speech_ended(event)
 
     def _digit_pressed(self, event: events.DigitPressed) -> None:

@@ -10,10 +10,11 @@ from voicemesh.api.journal.v1 import journal_pb2
 
 if TYPE_CHECKING:
     from orchestrator.events import BargedIn, PlayoutReported
-    from orchestrator.hearing import Hearing, Utterance
+    from orchestrator.hearing import Hearing
     from orchestrator.ledger import Ledger
     from orchestrator.speaking import Speaking
     from orchestrator.thinking import Thinking
+    from orchestrator.utterance import Utterance
     from voicemesh.bots import Bot
 
 BARGE_IN = "barge_in"
@@ -80,8 +81,9 @@ class Floor:
     def barged_in(self, event: BargedIn) -> None:
         """Judge a barge-in as soon as there are words; playout waits until then."""
         self._played = max(self._played, event.heard_offset)
-        # One that is in the journal was judged; the flush that it led to was sent again.
-        if event.offset <= self._ledger.memory.barge_in_offset:
+        # One that is in the journal was judged; the flush that it led to was sent again. So was
+        # one whose words are there.
+        if event.offset <= self._ledger.memory.barge_in_offset or self._hearing.repeated:
             return
         if not self._may_interrupt:
             self._ledger.emit(PlayOn())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.attempts import Attempts
 from orchestrator.commands import Blame, Conclude, Hear, Listen, Show, StopListening
 from orchestrator.endpointing import PATIENCE, completeness
 from orchestrator.events import AudioArrived, SpeechEnded, SpeechStarted
+from orchestrator.utterance import AWAITING_WORDS, TRANSITIONS, Phase, Utterance
 from orchestrator.waterfall import Waterfall
 from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.errors import OutOfOrder
@@ -17,7 +16,7 @@ from voicemesh.errors import OutOfOrder
 if TYPE_CHECKING:
     from orchestrator.events import Recognised
     from orchestrator.ledger import Ledger
-    from voicemesh.bots import Bot, RecognitionChoice
+    from voicemesh.bots import Bot
 
 ENDPOINT = "endpoint"
 TRANSCRIPT = "transcript"
@@ -27,66 +26,8 @@ MAX_UTTERANCE_SECONDS = 28
 """A recogniser takes 30 s; whoever speaks longer is cut into turns."""
 PRE_ROLL_SECONDS = 0.5
 """Audio before the start of speech that the gateway may send; never more."""
-
-
-class Phase(enum.Enum):
-    """What the caller is doing."""
-
-    QUIET = "quiet"
-    SPEAKING = "speaking"
-    PAUSED = "paused"
-    CUT = "cut off after 28 s"
-
-
-# (phase, what happens) -> phase. Anything else is against the contract. While an utterance that
-# was too long waits for its words, whatever comes is kept for the one after it.
-TRANSITIONS: dict[tuple[Phase, str], Phase] = {
-    (Phase.QUIET, "started"): Phase.SPEAKING,
-    # Audio without a start: the rest of an utterance that was too long.
-    (Phase.QUIET, "audio"): Phase.SPEAKING,
-    # The end of an utterance that is in the journal already.
-    (Phase.QUIET, "ended"): Phase.QUIET,
-    (Phase.SPEAKING, "audio"): Phase.SPEAKING,
-    (Phase.SPEAKING, "ended"): Phase.PAUSED,
-    (Phase.SPEAKING, "cut"): Phase.CUT,
-    (Phase.PAUSED, "started"): Phase.SPEAKING,
-    (Phase.PAUSED, "over"): Phase.QUIET,
-    (Phase.CUT, "over"): Phase.QUIET,
-}
-AWAITING_WORDS = frozenset({Phase.PAUSED, Phase.CUT})
-
-
-@dataclass(slots=True)
-class Utterance:
-    """What the caller is saying; kept whole until it is in the journal."""
-
-    number: int
-    first_offset: int
-    """Nothing from here on may be acknowledged as committed yet."""
-    start_offset: int
-    attempts: Attempts[RecognitionChoice]
-    end_offset: int = 0
-    next_offset: int = 0
-    """Behind everything that belongs to it, its last event included."""
-    chunks: list[AudioArrived] = field(default_factory=list)
-    text: str = ""
-    words_offset: int = 0
-    """Behind the audio that the words are of."""
-    listening: bool = False
-    """Whether a recogniser has it."""
-    gave_up: bool = False
-    """Whether no recogniser is left."""
-    final: bool = False
-    """Whether the text is final for everything heard."""
-    endpointed: bool = False
-    """Whether the silence was long enough."""
-    engine_seconds: float = 0.0
-    waterfall: Waterfall | None = None
-
-    @property
-    def audio_offset(self) -> int:
-        """Behind the last audio that arrived; 0 if none has."""
-        return self.chunks[-1].end_offset if self.chunks else 0
+TAIL_SECONDS = 1.0
+"""Audio behind the end of speech that the gateway may send; never so much."""
 
 
 class Hearing:
@@ -101,6 +42,13 @@ class Hearing:
         self.utterance: Utterance | None = None
         self._count = 0
         self._kept: list[AudioArrived | SpeechStarted | SpeechEnded] = []
+        self._known_offset = ledger.memory.said_offset
+        """Speech before it was in the journal when this session began."""
+
+    @property
+    def repeated(self) -> bool:
+        """Whether what comes was heard by another session, and is in the journal."""
+        return self.phase is Phase.KNOWN
 
     @property
     def active(self) -> bool:
@@ -116,7 +64,7 @@ class Hearing:
 
     def speech_started(self, event: SpeechStarted) -> None:
         """Begin an utterance, or go on with the one that had paused."""
-        if self._keep(event):
+        if self._keep(event) or self._begins_again(event.start_offset):
             return
         self._move("started")
         self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT)
@@ -128,6 +76,9 @@ class Hearing:
     def audio_arrived(self, event: AudioArrived) -> None:
         """Keep audio and pass it on."""
         if self._keep(event):
+            return
+        if self.repeated or self._begins_again(event.offset):
+            self._pass_over(event)
             return
         self._move("audio")
         utterance = self.utterance or self._begin(event.offset)
@@ -151,6 +102,8 @@ class Hearing:
         """Ask for the words, and wait whether the caller goes on."""
         if self._keep(event):
             return
+        if self.repeated:
+            self._end_again(event)
         self._move("ended")
         utterance = self.utterance
         if utterance is None:
@@ -279,6 +232,34 @@ class Hearing:
             return False
         self._kept.append(event)
         return True
+
+    def knows(self, offset: int) -> bool:
+        """Whether speech from an offset on is a replay of what is in the journal."""
+        return self.phase is Phase.QUIET and offset < self._known_offset
+
+    def _begins_again(self, offset: int) -> bool:
+        known = self.knows(offset)
+        if known:
+            self._move("began again")
+        return known
+
+    def _pass_over(self, event: AudioArrived) -> None:
+        """Leave out what is known; what follows may be the silence behind it."""
+        if event.end_offset <= self._known_offset:
+            return
+        self._kept.append(event.since(self._known_offset))
+        if event.end_offset - self._known_offset > TAIL_SECONDS * self._rate:
+            self._take_the_rest()
+
+    def _end_again(self, event: SpeechEnded) -> None:
+        if event.end_offset > self._known_offset:
+            self._take_the_rest()
+        self._kept.clear()
+
+    def _take_the_rest(self) -> None:
+        """Hear the rest of an utterance that was too long; its beginning is in the journal."""
+        self._move("went on")
+        self.go_on()
 
     def _begin(self, start_offset: int) -> Utterance:
         self._count += 1

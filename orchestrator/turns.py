@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from orchestrator.endings import Endings
     from orchestrator.events import CallerGone, Commanded, DigitPressed
     from orchestrator.floor import Floor
-    from orchestrator.hearing import Hearing, Utterance
+    from orchestrator.hearing import Hearing
     from orchestrator.ledger import Ledger
     from orchestrator.measure import Measure
     from orchestrator.silence import Silence
     from orchestrator.speaking import Speaking
     from orchestrator.thinking import Thinking
+    from orchestrator.utterance import Utterance
     from orchestrator.wishes import Wishes
     from voicemesh.bots import Bot
 
@@ -145,6 +146,10 @@ class Turns:
     def last_words_missed(self) -> None:
         """End the call with the words that are known."""
         self._parts.hearing.give_up()
+
+    def heard_again(self, offset: int) -> None:
+        """Take note that an utterance before ``offset`` is in the journal already."""
+        self._commit_soon(offset)
 
     def commit(self) -> None:
         """Let the gateway forget keys and commands that are in the journal."""

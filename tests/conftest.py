@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -18,6 +18,10 @@ DEADLINE_SECONDS = 120.0
 # Tests give the same verdict each time; `pytest --hypothesis-profile=explore` looks for new cases.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
+# Enough to know that something fails; the smallest case is not looked for.
+settings.register_profile(
+    "hasty", derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("same")
 
 

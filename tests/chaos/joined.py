@@ -31,7 +31,7 @@ from tests.orchestrator.trace import Trace
 from voicemesh.api.session.v1 import session_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gateway.stream import StreamUser
     from tests.orchestrator.driver import Script
@@ -45,6 +45,11 @@ KEEPALIVE_SECONDS = 0.6
 """After so long a proxy notices that an orchestrator hangs."""
 GHOST_SECONDS = 1.0
 """How long an orchestrator goes on that nobody hears any more."""
+SLOW_OPENING_SECONDS = 0.15
+SLOW_GOING_SECONDS = 0.3
+WEIGHTY = frozenset({"ready", "journal", "flush", "play_on", "action"})
+"""Responses after which the gateway is not what it was."""
+MARGIN = RATE // 50
 LINE = np.full(RATE, -77, np.int16)
 """What the gateway says by itself: no sentence has samples below 1."""
 
@@ -65,8 +70,9 @@ class Wire:
         """Whether what the gateway says arrives."""
         self._heard = True
         """Whether what the orchestrator says arrives."""
+        self._going_seconds = LINK_SECONDS
         data = first.SerializeToString()
-        world.clock.after(LINK_SECONDS, lambda: self._open(data))
+        world.clock.after(world.opening_seconds, lambda: self._open(data))
 
     # The gateway's end.
 
@@ -78,7 +84,7 @@ class Wire:
         return True
 
     def half_close(self) -> None:
-        self._world.clock.after(LINK_SECONDS, self._hand_over)
+        self._world.clock.after(self._going_seconds, self._hand_over)
 
     def cancel(self) -> None:
         self._listening = False
@@ -109,6 +115,12 @@ class Wire:
         response = session_pb2.RunResponse()
         response.go_away.deadline.FromMilliseconds(1100)
         self._tell(response)
+
+    def linger(self) -> None:
+        """It asks to be left; the next one takes its time to come, and this one to go."""
+        self._world.opening_seconds = SLOW_OPENING_SECONDS
+        self._going_seconds = SLOW_GOING_SECONDS
+        self.drain()
 
     def end(self) -> None:
         """The gateway learns that the stream is over."""
@@ -179,9 +191,14 @@ class Wire:
         if not (self._listening and self._heard):
             return
         response = session_pb2.RunResponse.FromString(data)
-        if not response.HasField("go_away"):
+        kind = response.WhichOneof("message")
+        if kind not in ("go_away", "bye"):
             self._world.touch()
         self._user.came(self.number, response)
+        if kind in WEIGHTY:
+            self._world.responses += 1
+            if self._world.responses == self._world.last_response:
+                self.die()
 
 
 class Ears:
@@ -202,6 +219,8 @@ class Ears:
 
 class Phone:
     """The caller: a leg to the gateway, and what stories know of a gateway."""
+
+    ahead = 0.0
 
     def __init__(self, clock: Clock) -> None:
         self.words: list[Word] = []
@@ -343,6 +362,12 @@ class Joined(World):
         self.replica = None
         self.gone_until = 0.0
         """Until then no orchestrator answers."""
+        self.opening_seconds = LINK_SECONDS
+        """How long the next open takes to arrive."""
+        self.last_response: int | None = None
+        """The session that delivers the response of this number dies of it."""
+        self.responses = 0
+        """How many came that are more than sound, words and acknowledgements."""
         self.wires: list[Wire] = []
         self.opens: list[int] = []
         """How many bytes each open had."""
@@ -358,6 +383,7 @@ class Joined(World):
 
     def opened(self, size: int) -> None:
         self.opens.append(size)
+        self.opening_seconds = LINK_SECONDS
         self.touch()
         self._stood_at = self.clock.now
 
@@ -406,7 +432,14 @@ class Joined(World):
         if self.replica is None or wire is None or self._may_be_blamed():
             return
         self.gone_until = self.clock.now + gone_seconds
-        {"die": wire.die, "cut": wire.cut, "mute": wire.mute, "drain": wire.drain}[how]()
+        faults: dict[str, Callable[[], None]] = {
+            "die": wire.die,
+            "cut": wire.cut,
+            "mute": wire.mute,
+            "drain": wire.drain,
+            "linger": wire.linger,
+        }
+        faults[how]()
 
     def _may_be_blamed(self) -> bool:
         """Whether the call would be blamed for one more session that ends early."""
@@ -426,11 +459,26 @@ class Joined(World):
         assert interrupted or self.phone.sound == said, "heard not all that was said"
         if not self.phone.lines:
             self._check_silenced()
+            self._check_the_rest_was_heard()
 
     def _check_silenced(self) -> None:
         """See that nothing was heard of what the journal says was not."""
-        for entry in self.gateway.journal.entries:
-            cut = entry.reply_interrupted
-            heard = self.phone.between(cut.heard_offset, cut.next_offset)
+        for begin, end in self._cuts():
+            heard = self.phone.between(begin, end)
             # Where no barge-in says exactly when it was, the orchestrator has to reckon.
-            assert heard <= RATE // 50, f"{heard} samples of what was cut off"
+            assert heard <= MARGIN, f"{heard} samples of what was cut off"
+
+    def _check_the_rest_was_heard(self) -> None:
+        for sentence in self.memory.sentences.values():
+            begin, end = sentence.start_offset, sentence.end_offset
+            if begin is None or end is None:
+                continue
+            cuts = [(max(begin, start), min(end, stop)) for start, stop in self._cuts()]
+            due = end - begin - sum(max(0, stop - start) for start, stop in cuts)
+            heard = self.phone.between(begin, end)
+            assert heard >= due - MARGIN, f"of {sentence} only {heard} of {due} samples"
+
+    def _cuts(self) -> list[tuple[int, int]]:
+        """Return what the journal says was cut off, each range once."""
+        events = [e.reply_interrupted for e in self.gateway.journal.entries]
+        return sorted({(e.heard_offset, e.next_offset) for e in events if e.next_offset})

@@ -38,22 +38,34 @@ MUTATIONS = (
         "acked = (self._received, self._received)",
     ),
     Mutation(
-        "replay from received instead of committed",
+        "effect before entry",
+        "orchestrator/ledger.py",
+        "out, self._out = self._out, []",
+        "out, self._out = sorted(self._out, key=lambda each: isinstance(each, Write)), []",
+    ),
+    Mutation(
+        "replay from what was received",
         "gateway/outbox.py",
         "        self._waiting = again + self._waiting\n        self.received = wanted",
         "        self.received = wanted",
     ),
     Mutation(
-        "no duplicate drop by offset",
+        "nothing is replayed that was sent",
+        "gateway/uplink.py",
+        "self.outbox.rewind(wanted)",
+        "self.outbox.rewind(max(wanted, self.outbox.received))",
+    ),
+    Mutation(
+        "audio that is there already is played again",
         "gateway/playout.py",
         "_, fresh = self._inbox.accept(chunk)",
         "_, fresh = 0, chunk",
     ),
     Mutation(
-        "effect before entry",
-        "gateway/downlink.py",
-        "if self.journal.append(entry):",
-        'if entry.HasField("sentence_planned") or self.journal.append(entry):',
+        "half a sentence is spoken again from its beginning",
+        "orchestrator/speaking.py",
+        "self.cursor = max(ledger.memory.bot_offset, held_offset)",
+        "self.cursor = ledger.memory.bot_offset",
     ),
     Mutation(
         "a new key for a pending tool",
@@ -62,10 +74,34 @@ MUTATIONS = (
         'CallTool(tool.key + "-again", tool.name, tool.arguments_json)',
     ),
     Mutation(
-        "events are not replayed",
-        "gateway/uplink.py",
-        "self.outbox.rewind(wanted)",
-        "self.outbox.rewind(max(wanted, self.outbox.received))",
+        "a pending tool is not called again",
+        "orchestrator/turns.py",
+        "self._parts.thinking.resume_tools()",
+        "pass",
+    ),
+    Mutation(
+        "a session that knows too little is taken",
+        "gateway/link.py",
+        "stale = self._known.get(stream) != self._user.next_sequence()",
+        "stale = False",
+    ),
+    Mutation(
+        "a ghost is listened to",
+        "gateway/link.py",
+        "        if stream != self._state.current:\n            return\n        if kind",
+        "        if kind",
+    ),
+    Mutation(
+        "a flush that was lost is not sent again",
+        "orchestrator/floor.py",
+        "if owed:",
+        "if False:",
+    ),
+    Mutation(
+        "a barge-in is judged twice",
+        "orchestrator/floor.py",
+        "if event.offset <= self._ledger.memory.barge_in_offset:",
+        "if False:",
     ),
 )
 
@@ -85,7 +121,8 @@ def found_by(mutation: Mutation) -> str:
         if mutation.old not in text:
             raise SystemExit(f"{mutation.name}: {mutation.path} has changed; mend this list")
         changed.write_text(text.replace(mutation.old, mutation.new, 1))
-        command = (sys.executable, "-m", "pytest", "-qx", "--show-capture=no", TESTS)
+        options = ("-qx", "--show-capture=no", "--hypothesis-profile=hasty")
+        command = (sys.executable, "-m", "pytest", *options, TESTS)
         environment = {**os.environ, "PYTHONPATH": folder}
         run = subprocess.run(
             command,

@@ -33,7 +33,7 @@ Fault = tuple[float, str, float]
 FAULTS = st.lists(
     st.tuples(
         st.floats(0, 1),
-        st.sampled_from(["die", "die", "cut", "mute", "drain"]),
+        st.sampled_from(["die", "die", "cut", "mute", "drain", "linger"]),
         st.sampled_from([0.0, 0.0, 0.1, 0.7, 3.0]),
     ),
     min_size=1,
@@ -41,10 +41,16 @@ FAULTS = st.lists(
 )
 
 
-def told(story: Story, faults: Sequence[Fault] = (), seconds: float = 0.0) -> Joined:
+def told(
+    story: Story,
+    faults: Sequence[Fault] = (),
+    seconds: float = 0.0,
+    last_response: int | None = None,
+) -> Joined:
     """Tell a story, in which things go wrong; `seconds` is how long it takes undisturbed."""
     world = Joined(Bot.model_validate({"name": "desk"} | story.bot), answers(story.answers))
     world.tools.results = story.results
+    world.last_response = last_response
     for part, how, gone in faults:
         world.clock.at(part * seconds, partial(world.hurt, how, gone))
     story.tell(world)
@@ -74,6 +80,24 @@ def outcome(world: Joined) -> dict[str, Any]:
     }
 
 
+def same_call(world: Joined, calm: Joined) -> None:
+    assert outcome(world) == outcome(calm)
+
+
+def same_words(world: Joined, calm: Joined) -> None:
+    """Compare what a caller who interrupts said and had done.
+
+    Where in a sentence that falls, and whether a nod comes near its end, depends on how long the
+    bot was held up before.
+    """
+    # A bot that was held up may have hung up before the caller came to interrupt it.
+    in_time = world.phone.carried_out == calm.phone.carried_out
+    said = len(calm.caller_text) if in_time else len(world.caller_text)
+    assert world.caller_text == calm.caller_text[:said]
+    assert world.tools.done == calm.tools.done
+    assert not [turn for turn in world.memory.turns if turn.reply is ReplyState.OPEN]
+
+
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story_is_told_undisturbed(name: str) -> None:
     """What is compared with is right by itself."""
@@ -86,34 +110,39 @@ def test_a_story_is_told_undisturbed(name: str) -> None:
 @given(name=st.sampled_from(STEADY), faults=FAULTS)
 def test_a_call_is_the_same_whatever_breaks(name: str, faults: list[Fault]) -> None:
     calm = undisturbed(name)
-    assert outcome(told(STORIES[name], faults, calm.clock.now)) == outcome(calm)
+    same_call(told(STORIES[name], faults, calm.clock.now), calm)
 
 
-@pytest.mark.parametrize("how", ["die", "cut", "mute", "drain"])
+@pytest.mark.parametrize("how", ["die", "cut", "mute", "drain", "linger"])
 @pytest.mark.parametrize("name", STEADY)
 def test_a_call_is_the_same_wherever_it_breaks(name: str, how: str) -> None:
     calm = undisturbed(name)
-    expected, seconds = outcome(calm), calm.clock.now
     for number in range(20):
         at = (number + 0.5) / 20
-        assert outcome(told(STORIES[name], [(at, how, 0.0)], seconds)) == expected, f"at {at}"
+        try:
+            same_call(told(STORIES[name], [(at, how, 0.0)], calm.clock.now), calm)
+        except AssertionError as error:
+            raise AssertionError(f"at {at}: {error}") from error
 
 
-# Where in a sentence an interruption falls, and whether a nod comes near its end, depends on how
-# long the bot was held up before.
+@pytest.mark.parametrize("name", STORIES)
+def test_a_session_may_die_behind_each_of_its_messages(name: str) -> None:
+    calm = undisturbed(name)
+    same = same_call if name in STEADY else same_words
+    for number in range(1, calm.responses + 1):
+        try:
+            same(told(STORIES[name], last_response=number), calm)
+        except AssertionError as error:
+            raise AssertionError(f"behind message {number}: {error}") from error
+
+
 @settings(max_examples=100, deadline=None)
 @given(name=st.sampled_from(sorted(set(STORIES) - set(STEADY))), faults=FAULTS)
 # Nobody judges the nod for longer than a pause may last.
 @example(name="backchannel", faults=[(0.55, "die", 4.6)])
 def test_interruptions_lose_no_word_and_repeat_nothing(name: str, faults: list[Fault]) -> None:
     calm = undisturbed(name)
-    world = told(STORIES[name], faults, calm.clock.now)
-    # A bot that was held up may have hung up before the caller came to interrupt it.
-    in_time = world.phone.carried_out == calm.phone.carried_out
-    said = len(calm.caller_text) if in_time else len(world.caller_text)
-    assert world.caller_text == calm.caller_text[:said]
-    assert world.tools.done == calm.tools.done
-    assert not [turn for turn in world.memory.turns if turn.reply is ReplyState.OPEN]
+    same_words(told(STORIES[name], faults, calm.clock.now), calm)
 
 
 @settings(max_examples=30, deadline=None)

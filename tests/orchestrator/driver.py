@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LINK_SECONDS = 0.002
 QUIET_SECONDS = 1.0
+LONGEST_SECONDS = 120.0
+"""No story has as much to say at once."""
 WALL_OFFSET = 1_700_000_000.0
 FOR_GATEWAY = (
     commands.Write,
@@ -251,7 +253,9 @@ class World:
 
     def until_quiet(self) -> None:
         """Go on until nobody has said or sent anything for a second."""
+        latest = self.clock.now + LONGEST_SECONDS
         while True:
+            assert self.clock.now < latest, "it never becomes quiet"
             end = self.gateway.last_message + QUIET_SECONDS
             there = self.replica or self.gateway.said_bye
             if there and self.gateway.still and self.clock.next_time > end:
