@@ -20,6 +20,8 @@ class GatewaySettings(ServiceSettings):
     """Folder that gets the record of each finished call, a JSON file; empty writes none."""
     models: Literal["embedded", "scripted"] = "embedded"
     """``scripted``: the mesh speaks with its scripted voice, whatever bots' files say."""
+    recordings: str = ""
+    """Folder that gets the recordings that applications ask for, WAV files; empty records none."""
     numbers: str = ""
     """Numbers file: which bot takes the calls to which number; empty: callers name their bot."""
     resume_keys: SecretStr = SecretStr("")

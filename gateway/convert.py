@@ -41,6 +41,8 @@ class CallFacts:
     call_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     incarnation: int = 0
     """How many gateways held the call before, or tried to."""
+    placed: bool = False
+    """Whether we placed the call."""
     number: str = ""
     """Entry of the numbers file that counts the call; empty if none does."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gateway import commands as do, events as on, metrics
@@ -13,13 +14,16 @@ from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.errors import OutOfOrder, Superseded, VoicemeshError
 
 if TYPE_CHECKING:
+    from gateway.application import Application
     from gateway.call import CallSettings, Standing
+    from gateway.convert import CallFacts
     from gateway.floor import Floor
     from gateway.legs.leg import Leg
     from gateway.link import Link
     from gateway.records import Records
     from gateway.resume import Past
     from gateway.resume_memory import CallMemory
+    from gateway.taps import Tap
 
 LEAVE_MARGIN_SECONDS = 2.0
 """So long before this gateway goes a caller is asked to leave even if there was no pause."""
@@ -38,8 +42,12 @@ class LiveCall:
         self.call_id = call_id
         self.incarnation = 0
         """How many gateways held the call before."""
-        self.number = ""
-        """Entry of the numbers file that counts it."""
+        self.facts: CallFacts | None = None
+        """What is known of it from its start."""
+        self.start_time = time.time()
+        """When it began here, Unix seconds."""
+        self.taps: list[Tap] = []
+        """Who follows it."""
         self.over = False
         """Whether nothing of it is left here."""
         self._wall_offset = settings.wall_offset
@@ -82,6 +90,25 @@ class LiveCall:
         """Whether the call is over for its caller."""
         return self.over or self._call.phase is Phase.ENDED
 
+    @property
+    def now(self) -> float:
+        """The call's time, seconds."""
+        return self._floor.now()
+
+    @property
+    def answered(self) -> bool:
+        """Whether caller and bot are connected."""
+        return self._call.phase is Phase.LIVE
+
+    @property
+    def application(self) -> Application:
+        """What an application did to it."""
+        return self._call.application
+
+    def apply(self, event: on.ApplicationWished | on.ApplicationEvent) -> None:
+        """Do what an application wants; raise OutOfOrder where the call does not allow it."""
+        self._handle(event)
+
     # For the link.
 
     def standing(self) -> Standing:
@@ -96,12 +123,17 @@ class LiveCall:
         if self._call.phase is Phase.ENDED:
             return
         taken_out = self._call.uplink.outbox.taken_out
+        journal = self._call.downlink.journal
+        known = len(journal.entries)
         try:
             self._handle(event)
         except VoicemeshError:
             raise
         except Exception as error:
             self.crash(error)
+        if len(journal.entries) > known:
+            for tap in self.taps:
+                tap.wrote(journal.entries[known:], self._floor.now())
         if self._call.uplink.outbox.taken_out > taken_out:
             metrics.EVENTS_TAKEN_OUT.inc()
             _log.error("taken out what no orchestrator survives", call_id=self.call_id)
@@ -144,6 +176,8 @@ class LiveCall:
                 self.fail(error)
             elif not self._call.idle:
                 self._handle(event)
+        for tap in self.taps:
+            tap.ticked(self._floor.now())
         if link is not None and not link.quiet:
             link.tick(self._call.at_pause)
         if self._memory is not None and self._call.phase is not Phase.ENDED:
@@ -153,19 +187,19 @@ class LiveCall:
 
     def fail(self, error: VoicemeshError) -> None:
         """End the caller's side with an error; the orchestrator learns that the caller is gone."""
-        self._leg.give(do.Fail(error))
+        self._give(do.Fail(error))
         if self._call.phase in (Phase.OPENING, Phase.LIVE):
             self._handle(on.CallerLeft(vanished=True))
 
     def supersede(self) -> None:
         """End the caller's side: somebody resumed the call over another stream."""
-        self._leg.give(do.Fail(Superseded("the call was resumed over another stream")))
+        self._give(do.Fail(Superseded("the call was resumed over another stream")))
         self.abandon()
 
     def crash(self, error: Exception) -> None:
         """End a call over a mistake of ours; whatever state it is in is not to be trusted."""
         _log.error("call crashed", call_id=self.call_id, exc_info=error)
-        self._leg.give(do.Fail(VoicemeshError(f"internal error: {type(error).__name__}")))
+        self._give(do.Fail(VoicemeshError(f"internal error: {type(error).__name__}")))
         self.abandon()
 
     def abandon(self) -> None:
@@ -178,6 +212,8 @@ class LiveCall:
         if not self.over:
             self.over = True
             self._floor.leave(self._slot)
+            for tap in self.taps:
+                tap.over(self._floor.now())
 
     @property
     def _is_held_by_caller(self) -> bool:
@@ -191,14 +227,16 @@ class LiveCall:
             if vanished and isinstance(command, do.End):
                 # Whoever takes the call up writes the whole record, in place of this one.
                 self._records.save(self.call_id, command)
-        self._leg.give(do.Release())
+                for tap in self.taps:
+                    tap.gave(command, self._floor.now())
+        self._give(do.Release())
         self.abandon()
 
     def _keep_caller_informed(self, memory: CallMemory) -> None:
         now = self._floor.now()
         news = memory.due(self._call, self._digits, now)
         if news is not None:
-            self._leg.give(news)
+            self._give(news)
         if not self._call.at_rest:
             self._busy_at = now
         if self._leave_by is None:
@@ -206,12 +244,14 @@ class LiveCall:
         if now >= min(self._leave_by, self._busy_at + REST_SECONDS):
             self._leave_by = None
             if memory.held:
-                self._leg.give(do.GoAway(max(0.0, self._stays_until - now)))
+                self._give(do.GoAway(max(0.0, self._stays_until - now)))
 
     def _handle(self, event: on.Event) -> None:
         for command in self._call.handle(event, self._floor.now()):
             match command:
                 case Feed(samples):
+                    for tap in self.taps:
+                        tap.heard(samples, self._floor.now())
                     self._floor.feed(self._slot, samples)
                 case Skip(samples):
                     for window in self._floor.skip(self._slot, samples):
@@ -226,11 +266,11 @@ class LiveCall:
         memory = self._memory
         if memory is not None and memory.grown(self._call):
             # The entry before its effect: a caller who heard something can say so elsewhere.
-            self._leg.give(memory.add(self._call, self._digits, self._floor.now()))
-        self._leg.give(command)
+            self._give(memory.add(self._call, self._digits, self._floor.now()))
+        self._give(command)
         match command:
             case do.Answer() if memory is not None:
-                self._leg.give(memory.begin(self._call, self._digits, self._floor.now()))
+                self._give(memory.begin(self._call, self._digits, self._floor.now()))
             case do.Tell(report):
                 self._record(report)
             case do.End(reason):
@@ -238,6 +278,11 @@ class LiveCall:
                 self._ended(reason)
             case do.Fail(error):
                 self._ended(error.reason.lower())
+
+    def _give(self, command: do.LegCommand) -> None:
+        self._leg.give(command)
+        for tap in self.taps:
+            tap.gave(command, self._floor.now())
 
     def _record(self, report: turn_pb2.TurnReport) -> None:
         stages = [

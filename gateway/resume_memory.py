@@ -218,4 +218,5 @@ def sealed_facts(
         variables=facts.variables,
         start_time=past.facts.start_time if past else _timestamp(unix),
         incarnation=facts.incarnation,
+        placed=facts.placed,
     )

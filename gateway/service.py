@@ -12,6 +12,9 @@ from weakref import WeakValueDictionary
 
 from gateway import metrics
 from gateway.call import CallSettings
+from gateway.control.dialling import TicketRouting
+from gateway.control.room import Room
+from gateway.control.servicer import ControlDoor
 from gateway.floor import Floor, VoiceActivity
 from gateway.link import Link
 from gateway.live import LiveCall
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.convert import CallFacts
     from gateway.legs.leg import Door, Leg
     from gateway.resume import Claim, Past
+    from gateway.routing import Routing
     from voicemesh.api.call.v1 import call_pb2
     from voicemesh.bots import Bot
 
@@ -47,6 +51,7 @@ MAX_MESSAGE_BYTES = 256 * 1024
 
 DOORS: Mapping[str, Callable[[Gateway], Door]] = {
     "grpc": GrpcDoor,
+    "control": lambda gateway: ControlDoor(gateway.control),
 }
 """How callers come in: one row for each protocol."""
 
@@ -65,14 +70,16 @@ class Gateway:
         self.tag = gateway_tag(settings.region, settings.replica)
         """What the names of calls that begin here end with."""
         self.live = LiveStreams(settings.max_calls)
+        keys = _keyring(settings)
+        self.control: Room = Room(settings, self.tag, keys, self.bot)
         self._doors = [door(self) for door in DOORS.values()]
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad
         self._bots = Bots({})
-        self.routing = NumberRouting(Numbers(), self._calls_to)
+        self._route_by(Numbers())
         self._spoken = SpokenLines(settings.mesh)
         self._records = Records(Path(settings.records) if settings.records else None)
-        self._memories = Memories(_keyring(settings), settings.resume_seconds)
+        self._memories = Memories(keys, settings.resume_seconds)
         self._held: WeakValueDictionary[str, LiveCall] = WeakValueDictionary()
         self._random = random.Random()  # noqa: S311 - for jitter only
 
@@ -83,8 +90,8 @@ class Gateway:
     async def start(self) -> None:
         self._bots = Bots.load(self.settings.bots)
         if self.settings.numbers:
-            numbers = Numbers.load(self.settings.numbers, self._bots)
-            self.routing = NumberRouting(numbers, self._calls_to)
+            self._route_by(Numbers.load(self.settings.numbers, self._bots))
+        self.control.start()
         self._floor = Floor(self._vad or VadBatch(), self.clock)
         self._pool = ChannelPool(self.settings.mesh)
         self._pool.warm_up()
@@ -108,6 +115,7 @@ class Gateway:
         with suppress(asyncio.CancelledError):
             await self._ticking
         self._floor.clear()
+        await self.control.stop()
         await self._spoken.close()
         await self._records.close()
         await self._pool.close()
@@ -131,7 +139,7 @@ class Gateway:
 
     def begin(self, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
         """Begin a call; raise Refused if its number is busy."""
-        self.routing.check_free(facts.number)
+        self.numbers.check_free(facts.number)
         live = self._live(facts, leg, start)
         live.attach(self._link(facts, live))
         _log.info("call began", call_id=facts.call_id, bot=facts.bot.name)
@@ -150,9 +158,13 @@ class Gateway:
         _log.info("call resumed", call_id=past.call_id, entries=entries, attempt=attempt)
         return live
 
+    def _route_by(self, numbers: Numbers) -> None:
+        self.numbers = NumberRouting(numbers, self._calls_to)
+        self.routing: Routing = TicketRouting(self.control.tickets, self.numbers)
+
     def _calls_to(self, number: str) -> int:
         held = [live for live in self._held.values() if not live.ended]
-        return sum(live.number == number for live in held)
+        return sum(live.facts is not None and live.facts.number == number for live in held)
 
     def _older(self, past: Past) -> LiveCall | None:
         held = self._held.get(past.call_id)
@@ -170,7 +182,8 @@ class Gateway:
             wall_offset=self._wall_offset,
         )
         live = LiveCall(facts.call_id, settings, leg, self._floor, self._records)
-        live.number = facts.number
+        live.facts = facts
+        self.control.begin(live, facts)
         if start.resumable:
             live.hand_out(self._memory(facts, start, past))
         self._held[facts.call_id] = live

@@ -103,6 +103,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             start.callee,
             route.variables,
             route.call_id or new_call_id(gateway.tag),
+            placed=bool(route.call_id),
             number=route.number,
         )
         leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard))
@@ -127,7 +128,8 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             dict(told.variables),
             past.call_id,
             past.incarnation,
-            self._gateway.routing.number_of(told.callee),
+            told.placed,
+            self._gateway.numbers.number_of(told.callee),
         )
         side = CallerSide(caller, past.place.caller_offset)
         started = self._started(past.call_id, heard)

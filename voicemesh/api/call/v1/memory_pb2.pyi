@@ -113,6 +113,7 @@ class Facts(_message.Message):
     VARIABLES_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
+    PLACED_FIELD_NUMBER: _builtins.int
     bot: _builtins.str
     """Required. Name of the bot."""
     caller: _builtins.str
@@ -121,6 +122,8 @@ class Facts(_message.Message):
     """Optional. Number or address dialled."""
     incarnation: _builtins.int
     """Required. How many gateways before the one that sealed this held the call, or tried to."""
+    placed: _builtins.bool
+    """Optional. Whether the call was placed by a gateway, not by the caller."""
     @_builtins.property
     def caller_format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the caller's audio."""
@@ -148,10 +151,11 @@ class Facts(_message.Message):
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         incarnation: _builtins.int = ...,
+        placed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "caller_format", b"caller_format", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "incarnation", b"incarnation", "start_time", b"start_time", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "incarnation", b"incarnation", "placed", b"placed", "start_time", b"start_time", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Call control: what applications ask of calls, and what they are told of them."""
