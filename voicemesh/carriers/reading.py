@@ -34,6 +34,8 @@ def read_message(frame: Frame) -> Fields:
         raise InvalidInput("frame", "is not JSON", reason="NOT_JSON") from error
     if not isinstance(told, dict):
         raise InvalidInput("frame", "is not a JSON object", reason="NOT_JSON")
+    if "\\ud" in frame or "\\uD" in frame:
+        _check_unicode(told)
     return told
 
 
@@ -107,6 +109,14 @@ def read_parameters(fields: Fields, name: str, place: str = "") -> dict[str, str
                 where, f"has more than {MAX_PARAMETER} characters in one", limit=MAX_PARAMETER
             )
     return dict(told)
+
+
+def _check_unicode(told: object) -> None:
+    # JSON can spell half of a surrogate pair; nothing behind us could write such a text.
+    try:
+        json.dumps(told, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInput("frame", "holds text that is not Unicode", reason="NOT_JSON") from error
 
 
 def _at(place: str, name: str) -> str:

@@ -249,6 +249,43 @@ def test_a_torn_message_is_refused(name: str, data: st.DataObject) -> None:
         list(started(name).receive(torn))
 
 
+@pytest.mark.parametrize("name", ["twilio", *NAMES])
+def test_half_a_surrogate_pair_is_refused(name: str) -> None:
+    kind = "type" if name == "teler" else "event"
+    for spelled in (r"\ud800", r"\uDFFF"):
+        frame = f'{{"{kind}":"surprise","x":{{"y":["{spelled}"]}}}}'
+        with pytest.raises(InvalidInput, match="Unicode"):
+            list(DIALECTS[name].application(DialectSettings()).receive(frame))
+    whole = r'{"event":"surprise","type":"surprise","x":"\ud83d\ude00"}'
+    assert not [*DIALECTS[name].application(DialectSettings()).receive(whole)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_no_nonsense_from_an_application_breaks_the_carriers_end(
+    name: str, data: st.DataObject
+) -> None:
+    sent = FORMATS[name][0]
+    began = Began("call", "stream", sent=sent, played=PLAYED.get(name, sent))
+    application = DIALECTS[name].application(DialectSettings())
+    carrier = DIALECTS[name].carrier(DialectSettings())
+    for frame in carrier.send(began):
+        list(application.receive(frame))
+    commands = (Play(bytes(320)), Mark("m"), Clear(), Press("1"))
+    frames = [json.loads(f) for command in commands for f in application.send(command)]
+    message = data.draw(st.sampled_from(frames))
+    place: dict[str, Any] = message
+    key = data.draw(st.sampled_from(sorted(place)))
+    while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(junk)
+    try:
+        list(carrier.receive(json.dumps(message)))
+    except InvalidInput as refused:
+        assert refused.details["field"]  # noqa: PT017
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_audio_that_is_not_base64_or_not_whole_samples_is_refused(name: str) -> None:
     media = next(m for m in transcript(name) if m.get("event", m.get("type")) in {"media", "audio"})
@@ -309,6 +346,11 @@ def test_telnyx_tells_what_an_api_call_passed_on_and_complains_aloud() -> None:
     (began,) = DIALECTS["telnyx"].application(DialectSettings()).receive(json.dumps(start))
     assert isinstance(began, Began)
     assert began.parameters == {"bot": "clinic", "a": "b"}
+    for foreign in (b'{"n": 1}', b"[]", b"\xff", b'"\\ud800"', b'{"a": "\\ud800"}'):
+        start["start"]["client_state"] = b64encode(foreign).decode()
+        (began,) = DIALECTS["telnyx"].application(DialectSettings()).receive(json.dumps(start))
+        assert isinstance(began, Began)
+        assert began.parameters == {"a": "b"}
     error = {"event": "error", "payload": {"code": 100003, "title": "malformed_frame"}}
     with pytest.raises(InvalidInput, match="malformed_frame"):
         list(started("telnyx").receive(json.dumps(error)))
