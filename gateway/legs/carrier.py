@@ -18,6 +18,7 @@ from voicemesh.carriers.dialect import (
     Pressed,
     Reached,
     Respond,
+    Show,
     Sounded,
     Stopped,
 )
@@ -151,6 +152,8 @@ class CarrierLeg:
         match command:
             case do.Play() | do.Clear() | do.Rest():
                 self._send(self._voiced(command, now))
+            case do.Show(words) if self._dialect.capabilities.shows:
+                self._send((Show(words.bot, words.text, words.final),))
             case do.SendDigits(digits):
                 self._press(digits)
             case do.Transfer():
@@ -178,6 +181,8 @@ class CarrierLeg:
 
     def put(self, frame: Frame) -> None:
         """Take what the carrier sent; it is read at the next tick."""
+        if self.over:
+            return
         self._waiting_bytes += len(frame)
         if self._waiting_bytes <= MAX_WAITING_BYTES:
             self._waiting.append(frame)
