@@ -30,7 +30,7 @@ class Ordering:
         """
         if self._next is None:
             self._next = number
-        if number < self._next or number in self._kept:
+        if number < self._next:
             return
         self._kept[number] = piece
         yield from self._in_order()
