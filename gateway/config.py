@@ -20,10 +20,42 @@ class GatewaySettings(ServiceSettings):
     """Folder that gets the record of each finished call, a JSON file; empty writes none."""
     models: Literal["embedded", "scripted"] = "embedded"
     """``scripted``: the mesh speaks with its scripted voice, whatever bots' files say."""
+    webhook_url: str = ""
+    """Receiver of webhooks, http(s)://…; empty sends none."""
+    webhook_secret: SecretStr = SecretStr("")
+    """What signs them: `whsec_` and base64, or @FILE with that."""
+    webhook_queue: str = ""
+    """Folder in which events wait for the receiver, a file for each gateway; needed with a URL."""
+    webhook_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    """How long the receiver may take to take an event, seconds."""
+    webhook_incoming_seconds: float = Field(default=2.0, gt=0, le=10)
+    """How long it may take to say what to do with a call that comes in, seconds."""
+    webhook_keep_seconds: float = Field(default=259200.0, ge=60, le=2592000)
+    """How long an event is kept that the receiver does not take, seconds."""
     recordings: str = ""
     """Folder that gets the recordings that applications ask for, WAV files; empty records none."""
     numbers: str = ""
     """Numbers file: which bot takes the calls to which number; empty: callers name their bot."""
+    sockets: str = ""
+    """Address, host:port, on which carriers' WebSockets come in; empty takes none."""
+    audiosocket: str = ""
+    """Address, host:port, on which Asterisk's AudioSocket (TCP) comes in; empty takes none."""
+    public_url: str = ""
+    """How carriers reach `sockets`, as wss://voice.example.com: what their signatures cover."""
+    carrier_token: SecretStr = SecretStr("")
+    """What a carrier's socket must bring along, as `?token=` or as a parameter; empty: nothing."""
+    twilio_auth_token: SecretStr = SecretStr("")
+    """Auth token of the Twilio account whose signature sockets must carry; empty: none."""
+    carrier_start_seconds: float = Field(default=5.0, gt=0, le=60)
+    """How long a carrier's socket may take to begin a call, seconds."""
+    carrier_idle_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """How long nothing may come over a carrier's socket, seconds."""
+    carriers_waiting: int = Field(default=256, ge=1, le=10000)
+    """Carriers' sockets that may be open without having begun a call; more are refused."""
+    teler_audio_shape: Literal["flat", "nested", "both"] = "flat"
+    """How audio is written to Teler, whose sources disagree."""
+    teler_playback_rate: Literal[8000, 16000] = 8000
+    """Samples per second that Teler plays."""
     resume_keys: SecretStr = SecretStr("")
     """Keys that seal what callers hold of their calls: 32 bytes each in base64, the newest first,
     separated by commas, or @FILE with them; the same for all gateways. Without any, a call can be

@@ -16,6 +16,8 @@ from gateway.control.dialling import TicketRouting
 from gateway.control.room import Room
 from gateway.control.servicer import ControlDoor
 from gateway.floor import Floor, VoiceActivity
+from gateway.legs.tcp import TcpDoor
+from gateway.legs.websocket import WebSocketDoor
 from gateway.link import Link
 from gateway.live import LiveCall
 from gateway.pool import ChannelPool
@@ -26,6 +28,7 @@ from gateway.routing import NumberRouting
 from gateway.servicer import GrpcDoor
 from gateway.spoken import SpokenLines
 from gateway.vad import VadBatch
+from gateway.webhooks.service import Webhooks
 from voicemesh import telemetry
 from voicemesh.bots import Bots
 from voicemesh.bots.numbers import Numbers
@@ -52,6 +55,8 @@ MAX_MESSAGE_BYTES = 256 * 1024
 DOORS: Mapping[str, Callable[[Gateway], Door]] = {
     "grpc": GrpcDoor,
     "control": lambda gateway: ControlDoor(gateway.control),
+    "websocket": WebSocketDoor,
+    "tcp": TcpDoor,
 }
 """How callers come in: one row for each protocol."""
 
@@ -76,6 +81,7 @@ class Gateway:
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad
         self._bots = Bots({})
+        self._webhooks = Webhooks(settings, self.tag) if settings.webhook_url else None
         self._route_by(Numbers())
         self._spoken = SpokenLines(settings.mesh)
         self._records = Records(Path(settings.records) if settings.records else None)
@@ -92,6 +98,9 @@ class Gateway:
         if self.settings.numbers:
             self._route_by(Numbers.load(self.settings.numbers, self._bots))
         self.control.start()
+        if self._webhooks:
+            await self._webhooks.start()
+            self.control.sinks.append(self._webhooks.publish)
         self._floor = Floor(self._vad or VadBatch(), self.clock)
         self._pool = ChannelPool(self.settings.mesh)
         self._pool.warm_up()
@@ -116,6 +125,8 @@ class Gateway:
             await self._ticking
         self._floor.clear()
         await self.control.stop()
+        if self._webhooks:
+            await self._webhooks.close()
         await self._spoken.close()
         await self._records.close()
         await self._pool.close()
@@ -123,6 +134,10 @@ class Gateway:
     def bot(self, name: str) -> Bot:
         """Return a bot; raise NotFound, naming those there are."""
         return self._bots.get(name)
+
+    def bots(self) -> Bots:
+        """Return all bots."""
+        return self._bots
 
     def past(self, start: call_pb2.Start, claim: Claim, rate: int) -> Past:
         """Return the call that somebody wants to go on with; raise Denied if it is not theirs."""
@@ -160,7 +175,8 @@ class Gateway:
 
     def _route_by(self, numbers: Numbers) -> None:
         self.numbers = NumberRouting(numbers, self._calls_to)
-        self.routing: Routing = TicketRouting(self.control.tickets, self.numbers)
+        asked = self._webhooks.routing(self.numbers) if self._webhooks else self.numbers
+        self.routing: Routing = TicketRouting(self.control.tickets, asked)
 
     def _calls_to(self, number: str) -> int:
         held = [live for live in self._held.values() if not live.ended]
@@ -176,6 +192,7 @@ class Gateway:
         bot = facts.bot
         settings = CallSettings(
             rate=facts.rate,
+            ahead=leg.ahead,
             barge_in=bot.barge_in.enabled,
             fallback_target=bot.fallback.transfer,
             lines=self._spoken.lines(self._voiced(bot), facts.rate),

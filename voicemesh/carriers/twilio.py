@@ -152,7 +152,10 @@ def _read_format(told: Fields) -> AudioFormat:
     name = read_text(told, "encoding", place)
     encoding = ENCODINGS.get(name)
     if encoding is None:
-        raise InvalidInput(f"{place}.encoding", f"must be one of {', '.join(ENCODINGS)}")
+        allowed = ", ".join(ENCODINGS)
+        raise InvalidInput(
+            f"{place}.encoding", f"must be one of {allowed}", reason="WRONG_CODEC", allowed=allowed
+        )
     if read_count(told, "channels", place) != 1:
         raise InvalidInput(f"{place}.channels", "must be 1")
     return AudioFormat(encoding, read_count(told, "sampleRate", place), place)
