@@ -104,8 +104,12 @@ class Call:
         self._started = now - past.seconds
         place = past.place
         self.uplink.take_up(place.caller_offset, place.clock_offset, past.reflected_offset, now)
-        self.downlink.take_up(past)
+        self.downlink.take_up(past, now)
         self._bridge.breaks(now, now + self._settings.wall_offset)
+
+    def send_ahead(self, now: float) -> Commands:
+        """Have the caller hear the bot while it changes gateways."""
+        return self._played(self.downlink.send_ahead(now), now)
 
     def let_go(self, now: float) -> Commands:
         """End a call that its caller holds, and may go on with elsewhere; tell nobody."""
@@ -127,23 +131,27 @@ class Call:
     @property
     def at_pause(self) -> bool:
         """Whether nothing is under way that a change of orchestrators could disturb."""
-        busy = self.uplink.speaking or self.downlink.replying
+        downlink = self.downlink
+        # A sentence that has begun is begun again by whoever goes on: what is missing comes later.
+        busy = self.uplink.speaking or downlink.replying or downlink.turns.may_sound
         return not busy and self.uplink.outbox.settled
 
     @property
     def at_rest(self) -> bool:
         """Whether the call could change gateways without a sound."""
-        return self.at_pause and self.downlink.idle
+        downlink = self.downlink
+        settled = not (downlink.actions or downlink.holding.sounding or downlink.waits)
+        return self.at_pause and settled and self.uplink.linked
 
     def standing(self, now: float) -> Standing:
         """Return what a session is opened with now."""
-        playout = self.downlink.playout
+        heard = self.downlink.playout.heard(now)
         return Standing(
             tuple(self.downlink.journal.open_part),
             self.downlink.journal.next_sequence,
             self.uplink.clock.position(now),
-            playout.buffered,
-            playout.heard(now),
+            self.downlink.playout.buffered,
+            heard,
         )
 
     def handle(self, event: on.Event, now: float) -> Commands:

@@ -26,6 +26,8 @@ PAUSE_SECONDS = 5.0
 """How long playout waits to be told what a barge-in was; then what was buffered is dropped."""
 REPORT_SECONDS = 0.5
 """Between two reports of a playout that runs."""
+CHANGE_SECONDS = 2.0
+"""For so long a caller can hear the bot while no gateway sends anything."""
 
 DownlinkCommand: TypeAlias = PlayoutCommand | Tell
 
@@ -58,12 +60,12 @@ class Downlink:
         self._shown = (PlayoutState.IDLE, now)
         self._told = (0, 0)
 
-    def take_up(self, past: Past) -> None:
+    def take_up(self, past: Past, now: float) -> None:
         """Go on with a journal, behind what the caller heard and what was done."""
         self.journal = Journal(past.entries)
         for entry in self.journal.entries:
             self._remember(entry)
-        self.playout.take_up(past.bot_offset)
+        self.playout.take_up(past.bot_offset, past.arrived_offset, now)
         self.holding.said = past.lines
         self.actions.take_up(past.done_actions)
 
@@ -72,6 +74,11 @@ class Downlink:
         """Whether time alone changes nothing."""
         resting = self.playout.state is self._shown[0] is PlayoutState.IDLE
         return resting and not self.actions and not self.holding.sounding
+
+    @property
+    def waits(self) -> bool:
+        """Whether playout waits to be told what a barge-in was."""
+        return self.playout.state is PlayoutState.PAUSED
 
     @property
     def silent(self) -> bool:
@@ -132,6 +139,11 @@ class Downlink:
         except Refused:
             self.refused_samples += chunk.samples.size
             return []
+
+    def send_ahead(self, now: float) -> list[DownlinkCommand]:
+        """Hand out in advance what the caller is to hear while its call changes gateways."""
+        self.playout.reach(CHANGE_SECONDS)
+        return self._played(self.playout.tick(now), now)
 
     def tick(self, now: float, *, linked: bool) -> list[DownlinkCommand]:
         """Play on, and give up a pause that a session leaves unanswered."""

@@ -14,6 +14,8 @@ from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.errors import OutOfOrder, Superseded, VoicemeshError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.application import Application
     from gateway.call import CallSettings, Standing
     from gateway.convert import CallFacts
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 LEAVE_MARGIN_SECONDS = 2.0
 """So long before this gateway goes a caller is asked to leave even if there was no pause."""
-REST_SECONDS = 0.3
-"""Quiet after which a caller is asked to leave."""
 
 _log = telemetry.get_logger("call")
 
@@ -61,7 +61,6 @@ class LiveCall:
         self._digits = 0
         self._leave_by: float | None = None
         self._stays_until = 0.0
-        self._busy_at = floor.now()
 
     def hand_out(self, memory: CallMemory) -> None:
         """Give the caller what it needs to go on with another gateway; before all else."""
@@ -237,17 +236,18 @@ class LiveCall:
         news = memory.due(self._call, self._digits, now)
         if news is not None:
             self._give(news)
-        if not self._call.at_rest:
-            self._busy_at = now
-        if self._leave_by is None:
+        if self._leave_by is None or not (self._call.at_rest or now >= self._leave_by):
             return
-        if now >= min(self._leave_by, self._busy_at + REST_SECONDS):
-            self._leave_by = None
-            if memory.held:
-                self._give(do.GoAway(max(0.0, self._stays_until - now)))
+        self._leave_by = None
+        if memory.held:
+            self._carry_out(self._call.send_ahead(now))
+            self._give(do.GoAway(max(0.0, self._stays_until - now)))
 
     def _handle(self, event: on.Event) -> None:
-        for command in self._call.handle(event, self._floor.now()):
+        self._carry_out(self._call.handle(event, self._floor.now()))
+
+    def _carry_out(self, commands: Sequence[do.Command]) -> None:
+        for command in commands:
             match command:
                 case Feed(samples):
                     for tap in self.taps:

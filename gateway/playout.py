@@ -96,14 +96,25 @@ class Playout:
         """Whether everything handed out was heard and nothing waits."""
         return self.state is PlayoutState.IDLE
 
-    def take_up(self, offset: int) -> None:
-        """Begin behind what the caller heard before."""
+    def take_up(self, offset: int, arrived: int, now: float) -> None:
+        """Begin behind what the caller heard before; it goes on hearing what has `arrived` there.
+
+        That is not held here until it comes once more, but what lies behind it follows in time.
+        """
         self._next = self._inbox.next_offset = self._most_heard = offset
+        if arrived > offset:
+            self._handed.append(_Handed(now, offset, arrived - offset))
+            self._next, self._due = arrived, now + (arrived - offset) / self._rate
+            self.state = PlayoutState.PLAYING
+
+    def reach(self, seconds: float) -> None:
+        """Hand out so much more in advance from now on."""
+        self._ahead = max(self._ahead, seconds)
 
     @property
     def buffered(self) -> int:
         """Bot offset behind the last sample held, or behind what is never to be played."""
-        return self._inbox.next_offset
+        return max(self._inbox.next_offset, self._most_heard)
 
     def heard(self, now: float) -> int:
         """Return the bot offset up to which the caller has heard; flushed ranges count."""

@@ -42,6 +42,8 @@ CLOCK_SKEW_SECONDS = 300
 UNTOLD_SECONDS = 60
 """How much of the bot may have been heard that the newest segment does not know of, besides what
 has passed since it was sealed."""
+ALONE_SECONDS = 5
+"""How much of what a caller has of the bot and has not heard yet is not sent again."""
 _MAX_CALL_ID = 64
 
 
@@ -70,6 +72,8 @@ class Past:
     """What the caller did before this place of the clock is in the journal."""
     bot_offset: int
     """Behind what the caller heard of the bot, or will never hear."""
+    arrived_offset: int
+    """Behind what the caller goes on hearing of the bot by itself."""
     lines: int
     """Samples of the gateway's own lines that the caller heard among the bot's."""
     digits: int
@@ -90,6 +94,8 @@ class Claim:
     """First sample that the caller can send again, by its own count."""
     heard_offset: int
     """What was heard, of the bot and of the gateway's own lines."""
+    arrived_offset: int = 0
+    """Behind what will be heard even if nothing more comes."""
 
 
 def context(call_id: str, start: call_pb2.Start) -> tuple[str, ...]:
@@ -162,6 +168,8 @@ def _past(segments: Sequence[memory_pb2.Segment], claim: Claim, rate: int, unix:
     except VoicemeshError:
         raise refusal() from None
     place = _place(last.position, claim.held_offset, rate)
+    alone = max(0, claim.arrived_offset - claim.heard_offset)
+    bot_offset = max(memory.bot_offset, heard)
     return Past(
         call_id=claim.call_id,
         incarnation=claim.attempt,
@@ -169,7 +177,9 @@ def _past(segments: Sequence[memory_pb2.Segment], claim: Claim, rate: int, unix:
         entries=entries,
         place=place,
         reflected_offset=max(memory.consumed_offset, place.clock_offset),
-        bot_offset=max(memory.bot_offset, heard),
+        bot_offset=bot_offset,
+        # Within a line of the gateway's own nothing is known of what follows.
+        arrived_offset=bot_offset if last.position.HasField("line_offset") else heard + alone,
         lines=lines,
         digits=last.position.digits,
         done_actions={key for segment in segments for key in segment.done_actions},

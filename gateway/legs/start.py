@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateway.resume import Claim, check as check_resumption
+from gateway.resume import ALONE_SECONDS, Claim, check as check_resumption
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.audio import AudioFormat, Encoding, internal_rate
 from voicemesh.errors import InvalidInput
@@ -74,7 +74,8 @@ def read_claim(proto: call_pb2.Resumption, caller: AudioFormat, bot: AudioFormat
     check_resumption(proto)
     rate = internal_rate(caller)
     held, heard = proto.held_offset * rate // caller.rate, proto.heard_offset * rate // bot.rate
-    return Claim(proto.call_id, proto.attempt, held, heard)
+    arrived = min(proto.arrived_offset * rate // bot.rate, heard + ALONE_SECONDS * rate)
+    return Claim(proto.call_id, proto.attempt, held, heard, arrived)
 
 
 def proto_format(fmt: AudioFormat) -> audio_pb2.AudioFormat:

@@ -489,3 +489,38 @@ def test_the_end_of_a_call_tells_first_how_much_of_the_bot_was_heard() -> None:
     assert isinstance(report, PlayoutReport)
     assert report.played_offset == pytest.approx(0.3 * RATE, abs=2)
     assert isinstance(over, CallOver)
+
+
+def test_a_change_of_orchestrators_waits_until_every_sentence_has_all_its_sound() -> None:
+    rig = Rig()
+    rig.ready()
+    rig.journal(call_started=journal_pb2.CallStarted(bot="desk", sample_rate_hertz=RATE))
+    assert rig.call.at_pause
+    rig.journal(reply_started=journal_pb2.ReplyStarted(turn=1))
+    rig.plan()
+    assert not rig.call.at_pause
+    # Nothing more is thought of, but what was is still being spoken.
+    rig.journal(reply_finished=journal_pb2.ReplyFinished(turn=1))
+    assert not rig.call.at_pause
+    rig.handle(on.BotSounded(Chunk(0, speech(2))))
+    finished = journal_pb2.SentenceFinished(sentence=0, start_offset=0, end_offset=2 * RATE)
+    rig.journal(sentence_finished=finished)
+    # The caller hears it for two more seconds, which a change does not disturb.
+    assert rig.call.at_pause
+    assert rig.call.at_rest
+
+
+def test_a_change_of_gateways_waits_for_what_is_to_be_done_behind_the_bots_words() -> None:
+    rig = Rig()
+    rig.ready()
+    rig.plan()
+    rig.handle(on.BotSounded(Chunk(0, speech(1))))
+    finished = journal_pb2.SentenceFinished(sentence=0, start_offset=0, end_offset=RATE)
+    rig.journal(sentence_finished=finished)
+    ordered = journal_pb2.ActionOrdered(key="k", kind="send_digits", after_offset=RATE)
+    rig.journal(action_ordered=ordered)
+    rig.handle(on.DigitsTold("k", RATE, "1"))
+    assert rig.call.at_pause
+    assert not rig.call.at_rest
+    rig.wait(1.2)
+    assert rig.call.at_rest

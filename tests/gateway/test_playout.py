@@ -19,6 +19,7 @@ from gateway.playout import (
 )
 from tests.gateway.rig import speech
 from voicemesh.audio import Chunk
+from voicemesh.client.playback import Playback
 from voicemesh.errors import OutOfOrder, Refused
 
 if TYPE_CHECKING:
@@ -136,6 +137,70 @@ def test_too_much_is_refused() -> None:
         playout.add(chunk(second * RATE, RATE), 0.0)
     with pytest.raises(Refused):
         playout.add(chunk(MAX_BUFFERED_SECONDS * RATE, 1), 0.0)
+
+
+class Phone(Playback):
+    """Plays what one gateway after another sends."""
+
+    def run(self, playout: Playout, begin: float, end: float) -> None:
+        for step in range(1, round((end - begin) / 0.02) + 1):
+            self.take(playout.tick(begin + step * 0.02), begin + step * 0.02)
+
+    def take(self, commands: list[PlayoutCommand], now: float) -> None:
+        for command in commands:
+            if isinstance(command, Play):
+                self.arrive(command.chunk.offset, command.chunk.samples, now)
+            elif isinstance(command, Clear):
+                self.clear(command.offset, now)
+
+    def sound(self) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+        return np.concatenate([each.samples for each in self.pieces if each.samples is not None])
+
+
+def change(phone: Phone, at: float, ready: float) -> Playout:
+    """Have a phone that hears 6 s of the bot change gateways; return the new one's playout."""
+    old, new = Playout(RATE), Playout(RATE)
+    phone.take(old.add(chunk(0, 6 * RATE), 0.0), 0.0)
+    phone.run(old, 0.0, at)
+    old.reach(2.0)
+    phone.take(old.tick(at), at)
+    heard = phone.heard(at)
+    new.take_up(heard, phone.next_offset, at)
+    assert new.heard(at) == heard
+    phone.run(new, at, ready)
+    begin = new.buffered
+    phone.take(new.add(chunk(begin, 6 * RATE - begin), ready), ready)
+    return new
+
+
+@settings(max_examples=50, deadline=None)
+@given(at=st.integers(1, 250), takes=st.integers(0, 95))
+def test_a_change_of_gateways_is_not_heard(at: int, takes: int) -> None:
+    phone, ready = Phone(RATE), (at + takes) * 0.02
+    new = change(phone, at * 0.02, ready)
+    phone.run(new, ready, 8.0)
+    assert not phone.holes
+    np.testing.assert_array_equal(phone.sound(), speech(6))
+    assert new.heard(8.0) == 6 * RATE
+    assert new.state is PlayoutState.IDLE
+
+
+def test_a_change_of_gateways_that_takes_too_long_loses_nothing() -> None:
+    phone = Phone(RATE)
+    phone.run(change(phone, 1.0, 3.4), 3.4, 9.0)
+    assert [hole.seconds for hole in phone.holes] == pytest.approx([0.3], abs=0.05)
+    np.testing.assert_array_equal(phone.sound(), speech(6))
+
+
+def test_an_interruption_during_a_change_of_gateways_goes_on_where_it_was() -> None:
+    phone = Phone(RATE)
+    new = change(phone, 1.0, 1.2)
+    phone.take(new.pause(1.5), 1.5)
+    assert not phone.audible(1.51)
+    assert new.heard(9.0) == phone.heard(9.0)
+    phone.take(new.resume(2.0), 2.0)
+    phone.run(new, 2.0, 9.0)
+    np.testing.assert_array_equal(phone.sound(), speech(6))
 
 
 class Listener:

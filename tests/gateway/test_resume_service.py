@@ -77,6 +77,17 @@ async def test_an_attempt_that_was_sent_again_takes_the_call_over(tmp_path: Path
         assert (await refused(Holder(second, caller)))[0] is grpc.StatusCode.ABORTED
 
 
+async def test_what_has_arrived_is_neither_sent_again_nor_followed_by_a_gap(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (first, second):
+        caller = await talked(Holder(first))
+        again = Holder(second, caller)
+        await again.resume(HEARD, arrived_offset=HEARD + 800)
+        # The echo says what is missing again, from what the caller has heard on.
+        audio = (await again.until("audio")).audio
+        assert first.echo.opens[-1].buffered_offset >= HEARD
+        assert audio.offset == HEARD + 800
+
+
 async def test_what_was_heard_is_not_sent_again(tmp_path: Path) -> None:
     async with pair(tmp_path) as (first, second):
         caller = await talked(Holder(first))

@@ -219,8 +219,9 @@ class Call:
             self._failure = error
             self._finish()
 
-    def standing(self) -> tuple[int, int]:
-        return self.mouth.next_offset, self.playback.heard(self.clock())
+    def standing(self) -> tuple[int, int, int]:
+        heard = self.playback.heard(self.clock())
+        return self.mouth.next_offset, heard, self.playback.next_offset
 
     def _begin(self, started: call_pb2.Started) -> None:
         self.started = convert.started_from_proto(started)

@@ -48,8 +48,8 @@ class LinesUser(Protocol):
     def lost(self, error: errors.VoicemeshError) -> None:
         """Take note that no gateway will hold the call any more."""
 
-    def standing(self) -> tuple[int, int]:
-        """Return the caller's next offset, and the bot offset up to which the bot was heard."""
+    def standing(self) -> tuple[int, int, int]:
+        """Return the caller's next offset, and how far the bot was heard and has arrived."""
 
 
 @dataclass(slots=True, eq=False)
@@ -230,7 +230,7 @@ class Lines:
                     self._user.lost(error or self._failure or _broke_off())
 
     def _resumption(self, number: int) -> call_pb2.Start:
-        caller_offset, heard_offset = self._user.standing()
+        caller_offset, heard_offset, arrived_offset = self._user.standing()
         start = call_pb2.Start()
         start.CopyFrom(self._start)
         start.resume.CopyFrom(
@@ -241,6 +241,7 @@ class Lines:
                 caller_offset=caller_offset,
                 held_offset=min(self.kept.held_offset, caller_offset),
                 heard_offset=heard_offset,
+                arrived_offset=arrived_offset,
             )
         )
         return start

@@ -233,6 +233,7 @@ class Caller {
           caller_offset: this.offset,
           held_offset: this.kept[0]?.audio?.offset ?? this.offset,
           heard_offset: Math.max(0, this.received - Math.round((unheard / 1000) * this.rate)),
+          arrived_offset: this.received,
         },
       },
     });

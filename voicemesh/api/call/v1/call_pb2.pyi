@@ -302,6 +302,7 @@ class Resumption(_message.Message):
     CALLER_OFFSET_FIELD_NUMBER: _builtins.int
     HELD_OFFSET_FIELD_NUMBER: _builtins.int
     HEARD_OFFSET_FIELD_NUMBER: _builtins.int
+    ARRIVED_OFFSET_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required. Identity of the call, as in `started`."""
     attempt: _builtins.int
@@ -314,6 +315,11 @@ class Resumption(_message.Message):
     """Required. Caller offset of the first sample that the caller can send again, <= caller_offset."""
     heard_offset: _builtins.int
     """Required. Bot offset up to which the bot was heard, in samples of bot_format."""
+    arrived_offset: _builtins.int
+    """Optional. Bot offset behind the last sample that has arrived and will be heard, in samples of
+    bot_format. What follows then comes in time for the caller to hear no gap. More than 5 s behind
+    heard_offset counts as 5 s; not behind it, as when it is left out: nothing is left to be heard.
+    """
     @_builtins.property
     def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Required. Every segment since the last that restarted them, as they came and in that order."""
@@ -327,10 +333,11 @@ class Resumption(_message.Message):
         caller_offset: _builtins.int = ...,
         held_offset: _builtins.int = ...,
         heard_offset: _builtins.int = ...,
+        arrived_offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "call_id", b"call_id", "caller_offset", b"caller_offset", "heard_offset", b"heard_offset", "held_offset", b"held_offset", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_offset", b"arrived_offset", "attempt", b"attempt", "call_id", b"call_id", "caller_offset", b"caller_offset", "heard_offset", b"heard_offset", "held_offset", b"held_offset", "segments", b"segments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
