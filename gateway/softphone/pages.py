@@ -28,8 +28,8 @@ _TYPES: Mapping[str, str] = {
 _HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-cache",
     # The page loads nothing from elsewhere, and nobody may put it into a frame: it can listen.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: "
-    "wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "microphone=(self)",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -23,7 +23,7 @@ function show(message, failed = false) {
 }
 
 function socketUrl() {
-  const url = new URL(asked.get("socket") ?? "/carriers/browser", location.href);
+  const url = new URL("/carriers/browser", location.href);
   url.protocol = url.protocol.replace(/^http/, "ws");
   return url.href;
 }
