@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from sip.config import SipSettings
-    from sip.file import SipFile, Trunk
+    from sip.file import SipFile, Transport, Trunk
     from sip.leg import SipLeg
     from voicemesh.audio import Samples
 
@@ -197,14 +197,11 @@ class BaresipStack:
         held = restrict((self.port, self.port + 1), self._file.allow)
         if not held:
             raise Misconfigured(f"cannot listen for SIP on {listen.address}:{self.port}; taken?")
-        inbound = await UserAgent.create(self._runtime, self._inbound(), transfer_policy="reject")
-        inbound.on_incoming(lambda call: came_in(self._incoming(call)))
+        for transport in listen.transports:
+            # A user agent takes what comes by its own transport only.
+            await self._agent(self._inbound(transport), came_in)
         for trunk in self._file.trunks:
-            agent = await UserAgent.create(
-                self._runtime, self._account(trunk), transfer_policy="reject"
-            )
-            self._agents[trunk.name] = agent
-            agent.on_incoming(lambda call: came_in(self._incoming(call)))
+            agent = self._agents[trunk.name] = await self._agent(self._account(trunk), came_in)
             if trunk.register_seconds:
                 self._keep(self._register(trunk.name, agent))
 
@@ -230,6 +227,11 @@ class BaresipStack:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._runtime.close()
+
+    async def _agent(self, account: Account, came_in: Callable[[SipLeg], None]) -> UserAgent:
+        agent = await UserAgent.create(self._runtime, account, transfer_policy="reject")
+        agent.on_incoming(lambda call: came_in(self._incoming(call)))
+        return agent
 
     def _incoming(self, call: Call) -> BaresipLeg:
         callee = _ADDRESS.search(call.headers.get("To", ""))
@@ -269,13 +271,14 @@ class BaresipStack:
             extra_config_text="\n".join(lines) + "\n",
         )
 
-    def _inbound(self) -> Account:
+    def _inbound(self, transport: Transport) -> Account:
         listen = self._file.listen
         return Account(
             "voicemesh",
             listen.address,
             "",
             reg_interval=0,
+            transport=transport,
             audio_codecs=self._codecs,
             extra_params=("catchall=yes", *_SRTP[self._file.srtp]),
         )

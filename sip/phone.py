@@ -201,8 +201,9 @@ class Phone:
         if not self.ended.done():
             self.ended.set_result("")
 
-    def standing(self) -> tuple[int, int]:
-        return self._ear.next_offset, max(self._mouth.spoken - self._leg.queued, 0)
+    def standing(self) -> tuple[int, int, int]:
+        heard = max(self._mouth.spoken - self._leg.queued, 0)
+        return self._ear.next_offset, heard, self._mouth.next_offset
 
     def _act(self, action: call_pb2.Action) -> None:
         match action.WhichOneof("action"):

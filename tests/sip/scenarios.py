@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_TAG = ";tag=there"
 DIGITS = "/usr/share/sip-tester/dtmf_2833_{}.pcap"
 
 _VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
@@ -77,7 +78,7 @@ class Scenario:
         self._send("INVITE", "To: <sip:[service]@[remote_ip]:[remote_port]>", self._sdp("sendrecv"))
         self._provisional()
         self._steps.append(f'<recv response="{status}"/>')
-        self._send("ACK", retrans=False)
+        self._send("ACK", "[last_To:]", retrans=False)
         return self
 
     def asked(self, method: str) -> Scenario:
@@ -109,6 +110,52 @@ class Scenario:
         self._answer()
         return self
 
+    def called(self, challenge: str = "401 Unauthorized") -> Scenario:
+        """Wait to be called, ask for a password, and answer.
+
+        It must be the right one, after 401; sipp does not check the one that answers 407.
+        """
+        self._steps.append('<recv request="INVITE"/>')
+        proxy = challenge.startswith("407")
+        self._challenge(challenge, "Proxy-Authenticate" if proxy else "WWW-Authenticate")
+        self._steps.append('<recv request="ACK"/>')
+        check = '<action><verifyauth assign_to="right" username="bot" password="secret"/></action>'
+        self._steps.append(f'<recv request="INVITE">{"" if proxy else check}</recv>')
+        if not proxy:
+            self._steps.append('<nop test="right" next="1"/>')
+            self._answer(403, "Forbidden", tag=_TAG)
+            self._steps.append('<label id="1"/>')
+        self._answer(180, "Ringing", tag=_TAG)
+        self._answer(200, tag=_TAG, body=self._sdp("sendrecv"))
+        self._steps.append('<recv request="ACK"/>')
+        return self
+
+    def busy(self) -> Scenario:
+        """Wait to be called and say that it is busy."""
+        self._steps.append('<recv request="INVITE"/>')
+        self._answer(486, "Busy Here", tag=_TAG)
+        self._steps.append('<recv request="ACK"/>')
+        return self
+
+    def registered(self) -> Scenario:
+        """Wait for a registration with the right password."""
+        self._steps.append('<recv request="REGISTER"/>')
+        self._challenge()
+        check = '<action><verifyauth assign_to="right" username="bot" password="secret"/></action>'
+        self._steps.append(f'<recv request="REGISTER">{check}</recv>')
+        self._steps.append('<nop test="right" next="1"/>')
+        self._answer(403, "Forbidden", tag=_TAG)
+        self._steps.append('<label id="1"/>')
+        self._answer(200, tag=_TAG)
+        return self
+
+    def _challenge(
+        self, status: str = "401 Unauthorized", header: str = "WWW-Authenticate"
+    ) -> None:
+        code, _, reason = status.partition(" ")
+        challenge = f'{header}: Digest realm="trunk", nonce="4711", algorithm=MD5\n'
+        self._answer(int(code), reason, tag=_TAG, extra=challenge)
+
     def xml(self) -> str:
         """Return the whole scenario."""
         # `Reference` belongs to the end of a scenario.
@@ -118,11 +165,13 @@ class Scenario:
             text = text.replace(mark, "") + mark
         return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario>\n{text}\n</scenario>\n'
 
-    def _invite(self, direction: str, to: str = "[last_To:]") -> Scenario:
+    def _invite(self, direction: str, to: str = "To: [$bot]") -> Scenario:
         self._sequence += 1
         self._send("INVITE", to, self._sdp(direction), fresh=True)
         self._provisional()
-        self._steps.append('<recv response="200"/>')
+        # Requests of the bot's change what sipp takes for the last To.
+        keep = '<action><ereg regexp=".*" search_in="hdr" header="To:" assign_to="bot"/></action>'
+        self._steps.append(f'<recv response="200">{keep}</recv>')
         self._send("ACK", retrans=False)
         return self
 
@@ -136,7 +185,7 @@ class Scenario:
     def _send(
         self,
         method: str,
-        to: str = "[last_To:]",
+        to: str = "To: [$bot]",
         body: str = "",
         *,
         extra: str = "",
@@ -154,10 +203,19 @@ class Scenario:
             f"Max-Forwards: 70\n{extra}{kind}Content-Length: [len]\n{body}\n]]></send>"
         )
 
-    def _answer(self, status: int = 200) -> None:
+    def _answer(
+        self,
+        status: int = 200,
+        reason: str = "OK",
+        *,
+        tag: str = "",
+        body: str = "",
+        extra: str = "",
+    ) -> None:
+        kind = "Content-Type: application/sdp\n" if body else ""
         self._steps.append(
-            f"<send><![CDATA[\nSIP/2.0 {status} OK\n[last_Via:]\n[last_From:]\n[last_To:]\n"
-            "[last_Call-ID:]\n[last_CSeq:]\n"
+            f"<send><![CDATA[\nSIP/2.0 {status} {reason}\n[last_Via:]\n[last_From:]\n"
+            f"[last_To:]{tag}\n[last_Call-ID:]\n[last_CSeq:]\n{extra}{kind}"
             "Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>\n"
-            "Content-Length: 0\n\n]]></send>"
+            f"Content-Length: [len]\n{body}\n]]></send>"
         )

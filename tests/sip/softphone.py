@@ -28,7 +28,7 @@ from baresip import (
     UserAgent,
 )
 
-from voicemesh.audio import read_wav, write_wav
+from voicemesh.audio import Samples, read_wav, tonetext, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -63,7 +63,7 @@ class Softphone:
         self._saying = b""
         self._quiet = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._codec_rate = 8000
+        self._codec_rate: int = config.get("rate", 8000)
 
     async def run(self) -> None:
         await self._runtime.start(
@@ -125,6 +125,10 @@ class Softphone:
                 self._saying += samples.tobytes()
                 await self._quiet.wait()
                 tell("said")
+            case "hold" | "resume" as what:
+                await self._until_sent(what)
+            case "words":
+                tell("words", words=tonetext.texts(self._sound_so_far(), self._codec_rate))
             case what:
                 await self._with_call(what, command)
 
@@ -133,8 +137,6 @@ class Softphone:
         doing: dict[str, Awaitable[None]] = {
             "answer": self._call.answer(video=True),
             "reject": self._call.reject(),
-            "hold": self._call.hold(),
-            "resume": self._call.resume(),
             "hang_up": self._call.hangup(),
             "digits": self._call.send_dtmf(command.get("digits", "1")),
             "transfer": self._call.transfer(command.get("to", "sip:nobody@127.0.0.1")),
@@ -143,6 +145,20 @@ class Softphone:
         for other in doing.values():
             other.close()  # type: ignore[attr-defined]
         await wanted
+        tell("done", do=what)
+
+    async def _until_sent(self, what: str) -> None:
+        """Hold or resume; while the one before is on its way, neither can be sent."""
+        assert self._call is not None
+        sent = False
+        while not sent:
+            try:
+                await (self._call.hold() if what == "hold" else self._call.resume())
+                sent = True
+            except BaresipError as error:
+                if "in flight" not in str(error):
+                    raise
+                await asyncio.sleep(0.05)
         tell("done", do=what)
 
     async def _sound(self) -> None:
@@ -161,8 +177,10 @@ class Softphone:
                 self._quiet.set()
 
     def _save(self) -> None:
-        heard = np.frombuffer(b"".join(self._heard), np.int16)
-        write_wav(Path(self._config["heard"]), self._codec_rate, heard)
+        write_wav(Path(self._config["heard"]), self._codec_rate, self._sound_so_far())
+
+    def _sound_so_far(self) -> Samples:
+        return np.frombuffer(b"".join(self._heard), np.int16)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import yaml
 
 from mesh.local import LocalMesh
 from mesh.topology import LOCAL, load, on_free_ports, with_phones
-from voicemesh.audio import encode_mulaw, read_wav, tonetext, write_wav
+from voicemesh.audio import encode_mulaw, tonetext, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -133,12 +133,6 @@ def voice(text: str, rate: int = 8000) -> Samples:
     return tonetext.encode(text, rate)
 
 
-def heard_words(wav: Path) -> list[str]:
-    """Return the scripted bot's words in a recording."""
-    rate, samples = read_wav(wav)
-    return tonetext.texts(samples, rate)
-
-
 def pcap(path: Path, samples: Samples) -> Path:
     """Write speech as a capture of RTP, for sipp to play: PCMU, 20 ms a packet."""
     data = encode_mulaw(samples)
@@ -186,13 +180,20 @@ async def run(*command: str, seconds: float = PATIENCE, cwd: Path | None = None)
     return Ran(process.returncode or 0, output.decode(errors="replace"))
 
 
-async def sipp(folder: Path, port: int, scenario: str, *more: str, seconds: float = 30.0) -> Ran:
+async def sipp(
+    folder: Path,
+    port: int,
+    scenario: str,
+    *more: str,
+    local: str = "127.0.0.1",
+    seconds: float = 30.0,
+) -> Ran:
     """Have sipp call `port` as a scenario says; its messages are in `folder/messages.log`."""
     file = folder / "scenario.xml"
     file.write_text(scenario)
     return await run(
         "sipp",
-        *("-sf", str(file), "-m", "1", "-nostdin", "-i", "127.0.0.1", "-p", str(free_port())),
+        *("-sf", str(file), "-m", "1", "-nostdin", "-i", local, "-p", str(free_port())),
         *("-trace_msg", "-message_file", str(folder / "messages.log")),
         *("-timeout", f"{seconds:g}s", "-timeout_error"),
         *more,
@@ -202,14 +203,44 @@ async def sipp(folder: Path, port: int, scenario: str, *more: str, seconds: floa
     )
 
 
+@dataclass
+class Listening:
+    """A sipp that waits to be called."""
+
+    port: int
+    _done: asyncio.Task[Ran]
+
+    async def ran(self) -> Ran:
+        """Wait until its scenario is over."""
+        return await asyncio.wait_for(asyncio.shield(self._done), PATIENCE)
+
+
+@asynccontextmanager
+async def sipp_listens(folder: Path, scenario: str) -> AsyncIterator[Listening]:
+    """Have sipp wait for one call, which goes as a scenario says."""
+    file = folder / "called.xml"
+    file.write_text(scenario)
+    port = free_port()
+    command = ("sipp", "-sf", str(file), "-m", "1", "-nostdin", "-i", "127.0.0.1", "-p", str(port))
+    traced = ("-trace_msg", "-message_file", str(folder / "called.log"))
+    task = asyncio.create_task(run(*command, *traced, seconds=60, cwd=folder))
+    try:
+        await until(lambda: not _free(port))
+        yield Listening(port, task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 # A softphone.
 
 
 class Phone:
     """A softphone in a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, heard: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, heard: Path, rate: int) -> None:
         self._process = process
+        self._rate = rate
         self.heard = heard
         """Recording of what it heard; there once it ended."""
         self.told: list[dict[str, Any]] = []
@@ -226,6 +257,7 @@ class Phone:
             while line := await self._process.stdout.readline():
                 told: dict[str, Any] = json.loads(line)
                 self.told.append(told)
+                assert told["event"] != "failed", told
                 if told["event"] == name:
                     return told
         raise AssertionError(f"it ended before {name!r}; it told {self.told}")
@@ -233,9 +265,18 @@ class Phone:
     async def say(self, words: str) -> None:
         """Have it say something that the scripted engines understand."""
         path = self.heard.with_name(f"{abs(hash(words))}.wav")
-        write_wav(path, 8000, voice(words))
+        write_wav(path, self._rate, voice(words, self._rate))
         self.do("say", wav=str(path))
         await self.event("said")
+
+    async def hears(self, words: str) -> None:
+        """Wait until it has heard the scripted bot say something."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self.do("words")
+                if words in (await self.event("words"))["words"]:
+                    return
+                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -253,7 +294,7 @@ async def softphone(folder: Path, **config: Any) -> AsyncIterator[Phone]:  # noq
             stderr=errors,
             cwd=ROOT,
         )
-    phone = Phone(process, heard)
+    phone = Phone(process, heard, config.get("rate", 8000))
     try:
         await phone.event("ready")
         yield phone
