@@ -202,7 +202,10 @@ class LiveCall:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of everything at once."""
+        """Let go of everything at once; a caller who holds the call may go on with it elsewhere."""
+        if not self.over and self._is_held_by_caller:
+            for tap in self.taps:
+                tap.gave(do.Release(), self._floor.now())
         if self._link is not None:
             self._link.close()
         self._leave_floor()

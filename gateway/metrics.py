@@ -58,3 +58,10 @@ RECORDING_PIECES_LOST = Counter(
 WATCHERS_CUT_OFF = Counter(
     "voicemesh_gateway_watchers_cut_off", "Watchers of calls who did not read in time"
 )
+WEBHOOKS_SENT = Counter("voicemesh_gateway_webhooks_sent", "Events that the receiver has taken")
+WEBHOOKS_FAILED = Counter(
+    "voicemesh_gateway_webhooks_failed", "Attempts to send an event that failed"
+)
+WEBHOOKS_LOST = Counter(
+    "voicemesh_gateway_webhooks_lost", "Events that no receiver will ever get", ["reason"]
+)

@@ -29,7 +29,9 @@ class Route:
     number: str = ""
     """Entry of the numbers file, whose limit counts the call; empty without one."""
     call_id: str = ""
-    """Identity that the call has already, because we placed it; empty lets it have a new one."""
+    """Identity that the call has already; empty lets it have a new one."""
+    placed: bool = False
+    """Whether we placed the call."""
 
 
 class Routing(Protocol):

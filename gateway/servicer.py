@@ -103,7 +103,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             start.callee,
             route.variables,
             route.call_id or new_call_id(gateway.tag),
-            placed=bool(route.call_id),
+            placed=route.placed,
             number=route.number,
         )
         leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard))

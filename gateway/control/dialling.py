@@ -94,7 +94,7 @@ class Tickets:
         if not -TICKET_SECONDS < now - at < TICKET_SECONDS:
             raise Denied("this ticket is too old", reason="OLD_TICKET")
         others = {name: value for name, value in parameters.items() if name not in pieces}
-        return Route(bot, {**others, **variables}, call_id=call_id)
+        return Route(bot, {**others, **variables}, call_id=call_id, placed=True)
 
 
 class TicketRouting:

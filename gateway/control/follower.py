@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway import commands as do
 from voicemesh.api.control.v1 import event_pb2
+from voicemesh.errors import Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,6 +74,8 @@ class Follower:
                 self.tell(transferred=event_pb2.Transferred(target=target))
             case do.End(reason, entries, seconds):
                 self._end(reason, seconds, entries)
+            case do.Fail(Superseded()):
+                self._moved = True
             case do.Fail(error):
                 self._problem = error.reason.lower()
             case do.Release():

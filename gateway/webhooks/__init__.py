@@ -1,0 +1,1 @@
+"""Webhooks: what happens to calls, told to one receiver, by the Standard Webhooks convention."""
