@@ -241,8 +241,13 @@ class Call:
         self._answered = True
         if self.phase is Phase.OPENING:
             self.phase = Phase.LIVE
-        # It was opened a while ago, and the bot has been heard further since.
-        return [*out, *self.uplink.send_all(), *self._show_playout(now, anyway=True)]
+        return [*out, *self._tell_new_session(now), *self.uplink.send_all()]
+
+    def _tell_new_session(self, now: float) -> Commands:
+        # It was opened a while ago, and the bot has been heard further since. What is replayed,
+        # a hang-up for one, is judged by that.
+        news = self.downlink.news(now, anyway=True)
+        return [do.Send(self._playout_report(news, now))] if news else []
 
     def _link_lost(self, _event: on.LinkLost, now: float) -> Commands:
         self.uplink.linked = False
@@ -307,8 +312,10 @@ class Call:
         if news is None:
             return []
         # Behind the audio that lies before it.
-        report = reports.PlayoutReport(self.uplink.clock.position(now), *news)
-        return [*self.uplink.send_all(), do.Send(report)]
+        return [*self.uplink.send_all(), do.Send(self._playout_report(news, now))]
+
+    def _playout_report(self, news: tuple[int, int], now: float) -> reports.PlayoutReport:
+        return reports.PlayoutReport(self.uplink.clock.position(now), *news)
 
     def _act(self, now: float) -> Commands:
         out: Commands = []

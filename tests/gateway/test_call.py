@@ -193,7 +193,7 @@ def test_each_session_has_its_time_to_say_what_a_pause_was() -> None:
         rig.ready()
     assert rig.call.downlink.playout.state is PlayoutState.PAUSED
     rig.wait(PAUSE_SECONDS + 0.1)
-    assert rig.call.downlink.playout.state is PlayoutState.IDLE
+    assert rig.call.downlink.playout.idle
 
 
 def test_playout_is_reported_when_it_begins_ends_and_between() -> None:
@@ -204,6 +204,18 @@ def test_playout_is_reported_when_it_begins_ends_and_between() -> None:
     assert reports[0].played_offset == 0
     assert reports[-1].played_offset == reports[-1].buffered_offset == int(1.2 * RATE)
     assert len(reports) == 4
+
+
+def test_a_new_session_is_told_first_how_far_the_bot_was_heard() -> None:
+    rig = live()
+    talking(rig, 1.0)
+    rig.handle(on.LinkLost())
+    rig.wait(2.0)
+    rig.handle(on.CallerPressed("5"))
+    played, digit = messages(rig.ready())
+    assert isinstance(played, PlayoutReport)
+    assert (played.played_offset, played.buffered_offset) == (RATE, RATE)
+    assert isinstance(digit, DigitPressed)
 
 
 def test_audio_without_an_entry_before_it_is_refused() -> None:

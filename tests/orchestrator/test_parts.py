@@ -14,7 +14,7 @@ from orchestrator.digits import DIGITS, MAX_DIGITS, Digits
 from orchestrator.ledger import Ledger
 from orchestrator.outlet import Outlet
 from orchestrator.waterfall import Waterfall
-from voicemesh.api.journal.v1 import turn_pb2
+from voicemesh.api.journal.v1 import journal_pb2, turn_pb2
 from voicemesh.bots import Bot
 from voicemesh.errors import OutOfOrder
 from voicemesh.journal import Memory
@@ -94,6 +94,44 @@ def test_words_so_far_are_not_forgotten_when_a_recogniser_begins_anew() -> None:
         conversation.handle(events.RecognitionFailed(1, attempt, "no such", lasting=True), 20.0)
     (said,) = [turn.caller_text for turn in conversation.memory.turns if turn.caller_text]
     assert said == "nearly all"
+
+
+def resumed(said_offset: int) -> Conversation:
+    """Return a conversation that goes on with a call, and is told again what it knows."""
+    memory = Memory(started=journal_pb2.CallStarted(), next_sequence=3, said_offset=said_offset)
+    facts = CallFacts(call_id="call", bot="echo", rate=RATE, replica="orchestrator-1")
+    conversation = Conversation(Bot(name="echo"), facts, memory, 0.0)
+    conversation.start(0.0)
+    return conversation
+
+
+def heard(found: list[commands.Command]) -> list[int]:
+    return [command.offset for command in found if isinstance(command, commands.Hear)]
+
+
+def test_words_that_are_in_the_journal_are_passed_over_with_their_barge_in() -> None:
+    conversation, found = resumed(5 * CHUNK), []
+    found += conversation.handle(events.SpeechStarted(CHUNK, 0), 1.0)
+    found += conversation.handle(events.BargedIn(CHUNK + 1, 10), 1.0)
+    for number in range(6):
+        audio = events.AudioArrived(number * CHUNK, bytes(2 * CHUNK))
+        found += conversation.handle(audio, 1.0)
+    found += conversation.handle(events.SpeechEnded(6 * CHUNK, 5 * CHUNK), 1.0)
+    assert {type(command) for command in found} == {commands.Ack}
+    # What comes behind is new.
+    begun = conversation.handle(events.SpeechStarted(9 * CHUNK, 8 * CHUNK), 2.0)
+    assert commands.Listen in {type(command) for command in begun}
+
+
+@pytest.mark.parametrize("chunks", [6, 12])
+def test_of_an_utterance_that_was_too_long_the_rest_is_heard(chunks: int) -> None:
+    conversation, found = resumed(5 * CHUNK + 10), []
+    for number in range(chunks):
+        audio = events.AudioArrived(number * CHUNK, bytes(2 * CHUNK))
+        found += conversation.handle(audio, 1.0)
+    found += conversation.handle(events.SpeechEnded(chunks * CHUNK, chunks * CHUNK - 5), 1.0)
+    assert heard(found) == [5 * CHUNK + 10, *range(6 * CHUNK, chunks * CHUNK, CHUNK)]
+    assert commands.Conclude() in found
 
 
 # Waterfall.
