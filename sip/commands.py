@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import grpc.aio
 import typer
 
+from sip.front import Front
 from voicemesh.api.sip.v1 import sip_pb2, sip_pb2_grpc
 from voicemesh.channel import open_channel
 from voicemesh.client.faults import from_rpc
 from voicemesh.commands.places import find, need_mesh
+from voicemesh.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,13 +24,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add this package's commands."""
     sip = typer.Typer(help="Telephone by SIP; needs a mesh that was started with --sip.")
-    sip.callback()(_sip)
     sip.command()(dial)
+    sip.command()(front)
     app.add_typer(sip, name="sip")
-
-
-def _sip() -> None:
-    """Keep ``dial`` a command of its own, though it is the only one."""
 
 
 def dial(
@@ -47,6 +47,33 @@ def dial(
     request = sip_pb2.DialRequest(to=to, bot=bot, trunk=trunk, caller=caller, ring_seconds=ring)
     if asyncio.run(_dial(target, request)) != sip_pb2.DIAL_OUTCOME_COMPLETED:
         raise typer.Exit(1)
+
+
+def front(
+    out: Annotated[Path, typer.Option(help="Folder to write to, and to run from.")],
+    public: Annotated[str, typer.Option(help="IPv4 address that phones and trunks reach.")],
+    certificate: Annotated[Path, typer.Option(help="PEM file with certificate and key.")],
+    worker: Annotated[list[str], typer.Option(help="Address of a SIP process; may be repeated.")],
+    allow: Annotated[list[str], typer.Option(help="Network that may call; may be repeated.")],
+    inside: Annotated[
+        str, typer.Option(help="IPv4 address that the SIP processes reach.")
+    ] = "127.0.0.1",
+) -> None:
+    """Write the configuration of a public door: Kamailio and rtpengine, TLS and SRTP outside."""
+    try:
+        networks = [IPv4Network(network) for network in allow]
+    except ValueError as error:
+        raise InvalidInput("allow", str(error)) from error
+    made = Front(
+        folder=out.absolute(),
+        public=public,
+        certificate=certificate.absolute(),
+        workers=worker,
+        allow=networks,
+        inside=inside,
+    )
+    for path in made.write():
+        typer.echo(str(path))
 
 
 async def _dial(target: str, request: sip_pb2.DialRequest) -> sip_pb2.DialOutcome.ValueType:
