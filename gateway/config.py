@@ -46,6 +46,10 @@ class GatewaySettings(ServiceSettings):
     """What a carrier's socket must bring along, as `?token=` or as a parameter; empty: nothing."""
     twilio_auth_token: SecretStr = SecretStr("")
     """Auth token of the Twilio account whose signature sockets must carry; empty: none."""
+    genesys_api_key: SecretStr = SecretStr("")
+    """API key that Genesys' sockets must carry; empty: none."""
+    genesys_client_secret: SecretStr = SecretStr("")
+    """Client secret, in base64, by which Genesys signs them; empty: the key is enough."""
     carrier_start_seconds: float = Field(default=5.0, gt=0, le=60)
     """How long a carrier's socket may take to begin a call, seconds."""
     carrier_idle_seconds: float = Field(default=60.0, gt=0, le=3600)

@@ -213,6 +213,7 @@ class Guest:
         bot = self._asked.bot or began.parameters.get("bot", "")
         if bot:
             return Route(bot, variables)
-        application = f"{self._dialect.name}/{began.account_id}"
+        # Asterisk tells only a UUID, so its dialplan names the bot by how that begins.
+        application = f"{self._dialect.name}/{began.account_id or began.call_id}"
         routing = self._reception.gateway.routing
         return await routing.route(began.callee, application, variables, began.caller)

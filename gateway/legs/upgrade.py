@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.legs.reception import Asked
-from voicemesh.carriers.auth.request import Request
+from voicemesh.carriers.auth.genesys import genesys
+from voicemesh.carriers.auth.request import Request, Seen
 from voicemesh.carriers.auth.twilio import twilio
 from voicemesh.carriers.dialect import Transport
 from voicemesh.carriers.table import DIALECTS
@@ -92,14 +93,18 @@ def agreed_subprotocol(dialect: Dialect, headers: Mapping[str, str]) -> Mapping[
 
 def _checks(settings: GatewaySettings) -> Mapping[str, Check]:
     """Return how carriers' upgrades prove where they come from, where that is set up."""
-    if not settings.twilio_auth_token.get_secret_value():
-        return {}
-    if not settings.public_url:
+    checks: dict[str, Check] = {}
+    if settings.twilio_auth_token.get_secret_value():
+        checks["twilio"] = twilio(settings.twilio_auth_token)
+    if settings.genesys_api_key.get_secret_value():
+        secret = settings.genesys_client_secret
+        checks["audiohook"] = genesys(settings.genesys_api_key, secret, Seen())
+    if checks and not settings.public_url:
         raise Misconfigured(
-            "VOICEMESH_PUBLIC_URL: must be set, since Twilio's signature covers it",
+            "VOICEMESH_PUBLIC_URL: must be set, since carriers' signatures cover it",
             field="VOICEMESH_PUBLIC_URL",
         )
-    return {"twilio": twilio(settings.twilio_auth_token)}
+    return checks
 
 
 def _as_socket(url: str) -> str:
