@@ -13,6 +13,7 @@ from mesh.envoy.bootstrap import PREMATURE_RESETS
 from mesh.envoy.clusters import MAX_LIVE_STREAMS
 from mesh.envoy.listener import CONNECTION_BUFFER, INTERNAL_PREFIXES, STREAM_WINDOW
 from mesh.envoy.routes import RETRIED
+from mesh.envoy.sockets import CLUSTER as SOCKETS
 from voicemesh.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def check(rendered: Rendered) -> None:
 
 
 def http2(rendered: Rendered) -> Iterator[str]:
-    """Every cluster speaks HTTP/2 and pings: gRPC needs the one, hung replicas the other."""
-    for cluster in _clusters(rendered):
+    """Every cluster of gRPC speaks HTTP/2 and pings, which notices replicas that hang."""
+    for cluster in _grpc_clusters(rendered):
         options = _http2(cluster)
         if options is None:
             yield f"{cluster['name']}: no http2_protocol_options"
@@ -56,7 +57,7 @@ def http2(rendered: Rendered) -> Iterator[str]:
 
 def small_buffers(rendered: Rendered) -> Iterator[str]:
     """Windows and buffers are small: with the defaults minutes of audio pile up."""
-    for cluster in _clusters(rendered):
+    for cluster in _grpc_clusters(rendered):
         window = (_http2(cluster) or {}).get("initial_stream_window_size", 1 << 24)
         if window > STREAM_WINDOW or not _small_buffer(cluster):
             yield f"{cluster['name']}: stream window or connection buffer too large"
@@ -72,15 +73,17 @@ def breakers(rendered: Rendered) -> Iterator[str]:
         limits = (cluster.get("circuit_breakers", {}).get("thresholds") or [{}])[0]
         if limits.get("max_requests", 1024) < MAX_LIVE_STREAMS:
             yield f"{cluster['name']}: max_requests below {MAX_LIVE_STREAMS}"
-        if limits.get("max_connections", 1024) < 1000:
-            yield f"{cluster['name']}: max_connections below 1000, streams would wait silently"
+        least = MAX_LIVE_STREAMS if cluster["name"] == SOCKETS else 1000
+        if limits.get("max_connections", 1024) < least:
+            yield f"{cluster['name']}: max_connections below {least}, streams would wait silently"
 
 
 def health(rendered: Rendered) -> Iterator[str]:
     """Every cluster asks the health of the service it carries, and nothing else is believed."""
     for cluster in _clusters(rendered):
         checks = cluster.get("health_checks") or [{}]
-        if not checks[0].get("grpc_health_check", {}).get("service_name"):
+        asked = checks[0].get("grpc_health_check", {}).get("service_name")
+        if not asked and cluster["name"] != SOCKETS:
             yield f"{cluster['name']}: no gRPC health check of a named service"
         if not cluster.get("outlier_detection", {}).get("split_external_local_origin_errors"):
             yield f"{cluster['name']}: outlier detection does not split local-origin errors"
@@ -196,6 +199,10 @@ RULES: tuple[Rule, ...] = (
 def _clusters(rendered: Rendered) -> list[Json]:
     found: list[Json] = rendered.clusters["resources"]
     return found
+
+
+def _grpc_clusters(rendered: Rendered) -> list[Json]:
+    return [cluster for cluster in _clusters(rendered) if cluster["name"] != SOCKETS]
 
 
 def _listeners(rendered: Rendered) -> list[Json]:

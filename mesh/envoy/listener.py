@@ -27,7 +27,7 @@ INTERNAL_PREFIXES = ("x-envoy-", "x-voicemesh-")
 _ACCESS_LOG = {
     "time": "%START_TIME%",
     "type": "%ACCESS_LOG_TYPE%",
-    "method": "%REQ(:PATH)%",
+    "method": "%PATH(NQ)%",  # a query may hold a token
     "grpc_status": "%GRPC_STATUS%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",
@@ -104,6 +104,7 @@ def _connections(door: DoorName, layout: Layout) -> Json:
 def _untrusted() -> Json:
     return {
         "codec_type": "AUTO",
+        "upgrade_configs": [{"upgrade_type": "websocket", "enabled": False}],  # a route may
         "use_remote_address": True,
         # Naming a range that no caller comes from makes loopback callers outsiders too.
         "internal_address_config": {

@@ -31,6 +31,8 @@ class Endpoint:
     replica: str
     priority: int = 0
     """0 is this region; further regions follow in order."""
+    sockets: int = 0
+    """Port on which a gateway takes carriers' WebSockets; 0: it takes none."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,12 @@ from mesh.envoy.endpoints import endpoints
 from mesh.envoy.lint import check
 from mesh.envoy.model import Endpoint, Json, Layout, Rendered
 from mesh.envoy.routes import routes
+from mesh.envoy.sockets import (
+    CLUSTER as SOCKETS,
+    socket_cluster,
+    socket_endpoints,
+    socket_routes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +54,10 @@ def render(
         found["resources"].append(control_cluster(topology.tuning, layout))
         ways["resources"][0]["virtual_hosts"][0]["routes"].insert(-1, control_route(door))
         by_cluster[CONTROL] = control_endpoints(one for one in known if one.service == "gateway")
+    if "gateway" in region.behind(door):
+        found["resources"].append(socket_cluster(topology.tuning, layout))
+        ways["resources"][0]["virtual_hosts"][0]["routes"][-1:-1] = socket_routes()
+        by_cluster[SOCKETS] = socket_endpoints(one for one in known if one.service == "gateway")
     rendered = Rendered(
         door=door,
         layout=layout,

@@ -125,13 +125,24 @@ class ReplicaPart:
     def command(self) -> Command:
         self._let_go()
         region = self._around.region
-        listen, metrics = self._ports = [Port(region.host), Port("127.0.0.1")]
+        listen, metrics, sockets = self._ports = [
+            Port(region.host),
+            Port("127.0.0.1"),
+            Port(region.host),
+        ]
         if self._around.topology.chaos:
             self.wire = Wire(region.host, listen.number, self.log.with_suffix(".relay.log"))
         front = self.wire or listen
         self.address, self.metrics_port = front.address, metrics.number
-        self._endpoint = Endpoint(self.service, region.host, front.number, region.name, self.name)
-        return Command(self._arguments(), self._environment(listen.address), self.log)
+        self._endpoint = Endpoint(
+            self.service,
+            region.host,
+            front.number,
+            region.name,
+            self.name,
+            sockets=sockets.number if self._takes_sockets else 0,
+        )
+        return Command(self._arguments(), self._environment(listen, sockets), self.log)
 
     async def serving(self) -> None:
         await probe.serving(self.address, SERVICES[self.service].rpc_service)
@@ -160,28 +171,39 @@ class ReplicaPart:
         for port in self._ports:
             port.close()
 
-    def _arguments(self) -> Sequence[str]:
-        given = self._around.commands.get(self.service)
-        chosen = given or self._around.region.services[self.service].command
-        return chosen or (sys.executable, "-m", SERVICES[self.service].module)
+    @property
+    def _takes_sockets(self) -> bool:
+        return self.service == "gateway" and not self._given
 
-    def _environment(self, listen: str) -> dict[str, str]:
+    @property
+    def _given(self) -> Sequence[str]:
+        """Return the command that replaces ours, if one does."""
+        given = self._around.commands.get(self.service)
+        return given or self._around.region.services[self.service].command
+
+    def _arguments(self) -> Sequence[str]:
+        return self._given or (sys.executable, "-m", SERVICES[self.service].module)
+
+    def _environment(self, listen: Port, sockets: Port) -> dict[str, str]:
         """Later ones win: ours over what the user's shell has, the topology's over ours."""
         around = self._around
         return {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
-            **{f"VOICEMESH_{name}": value for name, value in self._settings(listen).items()},
+            **{
+                f"VOICEMESH_{name}": value
+                for name, value in self._settings(listen, sockets).items()
+            },
             **around.topology.environment,
             **around.region.services[self.service].environment,
             **around.environment,
         }
 
-    def _settings(self, listen: str) -> dict[str, str]:
+    def _settings(self, listen: Port, sockets: Port) -> dict[str, str]:
         around, sense = self._around, SERVICES[self.service].sense
         level = around.region.services[self.service].log_level or around.topology.log_level
         common = {
-            "LISTEN": listen,
+            "LISTEN": listen.address,
             "METRICS_PORT": str(self.metrics_port),
             "REPLICA": self.name,
             "REGION": around.region.name,
@@ -195,7 +217,7 @@ class ReplicaPart:
         if self.service == "gateway":
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY
-            return {**common, "RESUME_KEYS": keys}
+            return {**common, "RESUME_KEYS": keys, "SOCKETS": sockets.address}
         if not sense:
             return common
         chosen = engines(around.topology, self.service, around.models)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mesh.envoy.control import CLUSTER as CONTROL, control_endpoints
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.files import replace, text
+from mesh.envoy.sockets import CLUSTER as SOCKETS, socket_endpoints
 from mesh.services import SERVICES
 from voicemesh.errors import Unavailable
 
@@ -75,6 +76,8 @@ class Rotation:
         for envoy, layout in self._layouts.items():
             if envoy.door == SERVICES[service].door:
                 replace(layout.endpoints(service), document)
+                if service == "gateway":
+                    replace(layout.endpoints(SOCKETS), text(socket_endpoints(self._live[service])))
             if service == "gateway":
                 replace(layout.endpoints(CONTROL), text(control_endpoints(self._live[service])))
 
@@ -84,4 +87,8 @@ async def _verdict(admin: Admin, one: Endpoint) -> str:
         health = await admin.health()
     except Unavailable:
         return _SILENT
-    return health.get(one.service, {}).get(f"{one.address}:{one.port}", _ABSENT)
+    verdict = health.get(one.service, {}).get(f"{one.address}:{one.port}", _ABSENT)
+    if not one.sockets:
+        return verdict
+    other = health.get(SOCKETS, {}).get(f"{one.address}:{one.sockets}", _ABSENT)
+    return verdict if verdict == other else f"{verdict}, its sockets {other}"

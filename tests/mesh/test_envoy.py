@@ -30,7 +30,14 @@ def rendered(door: DoorName, folder: Path = RUN, number: int = 0) -> Rendered:
     topology = load(LOCAL)
     region = one_region(topology)
     live = [
-        Endpoint(name, "127.0.0.1", 7100 + 10 * index + replica, region.name, f"{name}-{replica}")
+        Endpoint(
+            name,
+            "127.0.0.1",
+            7100 + 10 * index + replica,
+            region.name,
+            f"{name}-{replica}",
+            sockets=7200 if name == "gateway" else 0,
+        )
         for index, name in enumerate(region.services)
         for replica in range(region.services[name].replicas)
     ]
