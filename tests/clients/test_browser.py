@@ -1,4 +1,4 @@
-"""The softphone in a real browser, through a real mesh."""
+"""The softphone in a real browser, through the edge of a real mesh."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh.local.ports import Port
 from tests.clients.from_browser import BROWSER, browse, missing, said, words_in, write_clip
 from tests.support.mesh import running_mesh
 
@@ -24,13 +23,10 @@ pytestmark = [
 
 @asynccontextmanager
 async def softphone(**environment: str) -> AsyncIterator[str]:
-    """Run a mesh; return the page's address."""
-    port = Port("127.0.0.1")
-    try:
-        async with running_mesh(environment={"VOICEMESH_SOCKETS": port.address, **environment}):
-            yield f"http://{port.address}/softphone"
-    finally:
-        port.close()
+    """Run a mesh; return the page's address at the edge."""
+    async with running_mesh(environment=environment) as mesh:
+        edge = mesh.edge_target.removeprefix("ipv4:").partition(",")[0]
+        yield f"http://{edge}/softphone"
 
 
 async def test_a_call_from_the_page(tmp_path: Path) -> None:
