@@ -34,6 +34,7 @@ from voicemesh.bots import Bots
 from voicemesh.bots.numbers import Numbers
 from voicemesh.callids import gateway_tag
 from voicemesh.errors import Denied, Superseded
+from voicemesh.handover import one_by_one
 from voicemesh.sealing import Keyring
 from voicemesh.server import LiveStreams
 
@@ -116,8 +117,9 @@ class Gateway:
 
     async def hand_over(self) -> None:
         """Have every caller who can resume do so, each at its next pause; nobody is turned away."""
-        for live in [each for each in self._held.values() if not each.over]:
-            live.ask_to_leave(self.settings.drain_seconds)
+        held = [each for each in self._held.values() if not each.over]
+        async for live, left in one_by_one(held, self.settings.drain_seconds):
+            live.ask_to_leave(left)
 
     async def stop(self) -> None:
         self._ticking.cancel()

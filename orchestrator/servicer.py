@@ -14,6 +14,7 @@ from orchestrator.session import Senses, Session, now
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2, session_pb2_grpc
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError, abort
+from voicemesh.handover import one_by_one
 from voicemesh.journal import fold
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Epochs:
 
     async def ask_all_to_leave(self, seconds: float) -> None:
         """Have every call opened elsewhere."""
-        await asyncio.gather(*(s.ask_to_leave(seconds) for s in list(self._sessions.values())))
+        async for session, left in one_by_one(list(self._sessions.values()), seconds):
+            await session.ask_to_leave(left)
 
 
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):

@@ -10,8 +10,8 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import grpc.aio
 import uvloop
@@ -154,17 +154,19 @@ class _Running:
         """Hand streams over until none is left, the deadline passes or ``hurry`` is set."""
         await self.set_serving(False)
         self.service.live.close()
-        await self.service.drain()
-        waits = [
-            asyncio.create_task(self.service.live.wait_empty()),
-            asyncio.create_task(hurry.wait()),
-        ]
-        _, pending = await asyncio.wait(
-            waits, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in pending:
+        emptied = asyncio.create_task(self._emptied())
+        hurried = asyncio.create_task(hurry.wait())
+        waits: set[asyncio.Task[Any]] = {emptied, hurried}
+        await asyncio.wait(waits, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
             task.cancel()
+        with suppress(asyncio.CancelledError):
+            await emptied
         _log.info("drained", streams_left=self.service.live.count)
+
+    async def _emptied(self) -> None:
+        await self.service.drain()
+        await self.service.live.wait_empty()
 
 
 @asynccontextmanager

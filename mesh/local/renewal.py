@@ -36,9 +36,9 @@ ORDER = ("stt", "llm", "tts", "orchestrator", "gateway", "sip", "mesh", "edge")
 _NOTICE_SECONDS = 1.5
 """Until every client had its GOAWAY: Envoy looks for a reason each 0.25 s and sends it at the
 client's next byte; ours send a ping each second at least, also on connections without streams."""
-_AGAIN_SECONDS = 3.0
-"""After this those that are left are asked once more: they may have been on their way when they
-were asked first."""
+_AGAIN_SHARE = 0.5
+"""Of the drain's time; after this those that are left are asked once more: they may have been on
+their way when they were asked first. All others are asked with them, hence not earlier."""
 _RECONNECT_SECONDS = 1.5
 """Until every client has found a fresh Envoy: they try once a second at least."""
 _PAUSE = 0.05
@@ -159,7 +159,7 @@ class Renewal:
             await part.admin.close_listeners()
             replace(part.layout.pressure, GO_AWAY)
             await asyncio.sleep(_NOTICE_SECONDS)
-            asks = [time.monotonic(), time.monotonic() + _AGAIN_SECONDS]
+            asks = [time.monotonic(), time.monotonic() + _AGAIN_SHARE * self._drain_seconds]
             while left := await part.admin.streams(part.envoy.door):
                 now = time.monotonic()
                 if now > deadline:

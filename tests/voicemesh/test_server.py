@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -151,6 +153,41 @@ async def test_place_is_free_after_a_failure() -> None:
     with pytest.raises(ValueError, match="broken"), live.admit():
         raise ValueError("broken")
     assert live.count == 0
+
+
+class Stubborn(Service):
+    """A service that never comes to an end of asking its streams to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.serves, self.asking = asyncio.Event(), asyncio.Event()
+
+    async def start(self) -> None:
+        self.serves.set()
+
+    async def drain(self) -> None:
+        self.asking.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_second_signal_ends_a_drain_that_is_still_asking() -> None:
+    service = Stubborn()
+    running = asyncio.create_task(server.serve(service, ServiceSettings(drain_seconds=3600)))
+    await service.serves.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await service.asking.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert service.happened[-1] == "stopped"
+
+
+async def test_the_deadline_ends_a_drain_that_is_still_asking() -> None:
+    service = Stubborn()
+    running = asyncio.create_task(server.serve(service, ServiceSettings(drain_seconds=0.01)))
+    await service.serves.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert service.happened[-1] == "stopped"
 
 
 def test_setting_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

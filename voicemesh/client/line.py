@@ -30,7 +30,9 @@ class Line:
     async def start(self, start: call_pb2.Start) -> call_pb2.Started:
         """Begin the call, before anything is sent; raise DeadlineMissed if nobody answers."""
         try:
-            first = await asyncio.wait_for(self._open(start), START_SECONDS)
+            # Not `wait_for`: it drops a cancellation that comes together with the answer.
+            async with asyncio.timeout(START_SECONDS):
+                first = await self._open(start)
         except TimeoutError as error:
             raise DeadlineMissed(
                 f"{self._target}: no answer within {START_SECONDS:g} s", limit=START_SECONDS
