@@ -238,3 +238,5 @@ class Dialect:
     transport: Transport = Transport.WEBSOCKET
     subprotocol: str = ""
     """WebSocket subprotocol to be agreed on, if the carrier wants one."""
+    usual: AudioFormat = MULAW_8K
+    """The caller's audio unless something else is asked for, if this carrier can send it."""

@@ -265,4 +265,5 @@ DIALECT = Dialect(
     ),
     application=ExotelApplication,
     carrier=ExotelCarrier,
+    usual=LINEAR_8K,
 )

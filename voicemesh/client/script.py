@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from voicemesh.errors import DeadlineMissed, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from voicemesh.audio import AudioFormat, Samples
-    from voicemesh.client.call import Call
+    from voicemesh.client.events import Turn
+    from voicemesh.client.mouth import CallerClock, Utterance
+    from voicemesh.client.playback import Playback
     from voicemesh.client.speaker import Speaker
 
 QUIET_SECONDS = 0.7
@@ -106,7 +108,38 @@ async def _with_sound(step: Say, speaker: Speaker, fmt: AudioFormat) -> Say:
     return replace(step, samples=await speaker.speak(step.text, fmt))
 
 
-async def perform(call: Call, steps: Sequence[Step]) -> None:
+class OnCall(Protocol):
+    """A call that a script can be carried out in, whatever it goes over."""
+
+    clock: Callable[[], float]
+    sent: CallerClock
+    turns: list[Turn]
+
+    @property
+    def playback(self) -> Playback:
+        """Return what the caller hears."""
+
+    @property
+    def over(self) -> bool:
+        """Return whether it has ended."""
+
+    def say(self, samples: Samples, /) -> Awaitable[Utterance]:
+        """Queue speech."""
+
+    def dtmf(self, digits: str, /) -> None:
+        """Press keys."""
+
+    def hang_up(self) -> None:
+        """End it."""
+
+    async def wait_ended(self) -> object:
+        """Return at its end."""
+
+    async def change(self, seconds: float | None = None, /) -> None:
+        """Return when something happened."""
+
+
+async def perform(call: OnCall, steps: Sequence[Step]) -> None:
     """Carry out the steps; stop early, and quietly, if the call ends before them."""
     performer = Performer(call)
     for step in steps:
@@ -118,7 +151,7 @@ async def perform(call: Call, steps: Sequence[Step]) -> None:
 class Performer:
     """Carries out one step after another; remembers since when an answer is due."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: OnCall) -> None:
         self._call = call
         self._since = call.clock()
 
