@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ class CallTool:
     key: str
     name: str
     arguments_json: str
+    secret: str = field(default="", repr=False)
+    """Newest secret input of the keypad; empty if there was none, or it is not known any more."""
 
 
 @dataclass(frozen=True, slots=True)

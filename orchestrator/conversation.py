@@ -78,7 +78,7 @@ class Conversation:
             endings=self._endings,
             wishes=Wishes(ledger),
             silence=Silence(ledger, bot),
-            digits=Digits(ledger),
+            digits=Digits(ledger, bot.keypad),
             measure=self._measure,
         )
         self._turns = Turns(bot, parts)

@@ -1,26 +1,38 @@
-"""Keys that the caller presses, gathered into one input."""
+"""Keys that the caller presses, gathered into inputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from orchestrator.events import DigitPressed
     from orchestrator.ledger import Ledger
+    from voicemesh.bots import Keypad
 
 DIGITS = "digits"
+MASK = "****"
+"""What is written of a secret input."""
+HELD_SECONDS = 0.2
+"""How often it is looked whether the bot has ended, for which an input waits."""
 
-PAUSE_SECONDS = 2.5
-"""Silence of the keys after which the input is complete."""
-TERMINATOR = "#"
-MAX_DIGITS = 64
+
+class Input(NamedTuple):
+    """Keys that belong together."""
+
+    digits: str
+    """The keys, or `MASK`."""
+    meaning: str
+    """What the caller is taken to have said; empty: the digits."""
+    end_offset: int
+    """Offset of the last key."""
 
 
 class Digits:
-    """Gathers keys until the terminator, a pause, or 64 of them."""
+    """Gathers keys until the terminator, a pause, or as many as there may be."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, keypad: Keypad) -> None:
         self._ledger = ledger
+        self._keypad = keypad
         self._pressed: list[DigitPressed] = []
 
     @property
@@ -31,22 +43,44 @@ class Digits:
     @property
     def complete(self) -> bool:
         """Whether nothing can follow."""
-        last = self._pressed[-1].digit if self._pressed else ""
-        return last == TERMINATOR or len(self._pressed) >= MAX_DIGITS
+        return self._end() is not None
 
     def pressed(self, event: DigitPressed) -> bool:
         """Take a key; return False if it is in the journal already."""
         if event.offset <= self._ledger.memory.digits_offset:
             return False
         self._pressed.append(event)
-        self._ledger.set_deadline(DIGITS, PAUSE_SECONDS)
+        self._ledger.set_deadline(DIGITS, self._keypad.pause_seconds)
         return True
 
-    def take(self) -> tuple[str, int] | None:
-        """Return (digits, offset of the last), and begin anew; None if there are none."""
+    def hold(self) -> None:
+        """Let the input wait a little."""
+        self._ledger.set_deadline(DIGITS, HELD_SECONDS)
+
+    def take(self) -> Input | None:
+        """Return the next input, and begin anew; None if there is none."""
         self._ledger.clear_deadline(DIGITS)
-        pressed, self._pressed = self._pressed, []
+        end = self._end() or len(self._pressed)
+        pressed, self._pressed = self._pressed[:end], self._pressed[end:]
         if not pressed:
             return None
-        digits = "".join(event.digit for event in pressed)
-        return digits.removesuffix(TERMINATOR) or TERMINATOR, pressed[-1].offset
+        if self._pressed:
+            # More was pressed while this input had to wait.
+            self._ledger.set_deadline(DIGITS, self._keypad.pause_seconds)
+        keypad, keys = self._keypad, "".join(event.digit for event in pressed)
+        digits = keys.removesuffix(keypad.terminator) or keys
+        offset = pressed[-1].offset
+        if digits in keypad.menu:
+            return Input(digits, keypad.menu[digits], offset)
+        if keypad.secret:
+            self._ledger.secret = digits
+            return Input(MASK, keypad.secret_meaning, offset)
+        return Input(digits, "", offset)
+
+    def _end(self) -> int | None:
+        """Return how many keys the first input has; None if it may go on."""
+        most = self._keypad.most_digits
+        for count, event in enumerate(self._pressed[:most], 1):
+            if event.digit == self._keypad.terminator:
+                return count
+        return most if len(self._pressed) >= most else None

@@ -26,6 +26,8 @@ class Ledger:
         self._out: list[Command] = []
         self._deadlines: dict[str, float] = {}
         self.now = 0.0
+        self.secret = ""
+        """Newest secret input. In no entry: who takes the call up does not know it."""
         self._received = self._committed = memory.consumed_offset
         self._acked = (self._received, self._committed)
 

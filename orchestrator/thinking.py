@@ -145,7 +145,7 @@ class Thinking:
     def resume_tools(self) -> None:
         """Call the tools again, with their keys, whose answers are not in the journal."""
         for tool in self._ledger.memory.pending_tools():
-            self._ledger.emit(CallTool(tool.key, tool.name, tool.arguments_json))
+            self._ledger.emit(self._call(tool.key, tool.name, tool.arguments_json))
 
     def _intend(self, turn: Turn, requested: list[ToolRequested]) -> None:
         """Journal the tools of a round and call them."""
@@ -167,8 +167,13 @@ class Thinking:
         elif self._bot.tool(request.name) is None:
             self._note_answer(key, "", f"there is no tool {request.name!r}")
         else:
-            return CallTool(key, request.name, request.arguments_json)
+            return self._call(key, request.name, request.arguments_json)
         return None
+
+    def _call(self, key: str, name: str, arguments_json: str) -> CallTool:
+        tool = self._bot.tool(name)
+        secret = self._ledger.secret if tool and tool.secret_digits else ""
+        return CallTool(key, name, arguments_json, secret)
 
     def _note_answer(self, key: str, result_json: str, error: str) -> None:
         answered = journal_pb2.ToolAnswered(key=key, result_json=result_json, error=error)

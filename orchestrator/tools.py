@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from orchestrator.digits import MASK
 from orchestrator.events import ToolReturned
 from voicemesh.errors import VoicemeshError
 
@@ -48,16 +49,21 @@ class Tools:
         if tool is None:
             return ToolReturned(command.key, "", f"there is no tool {command.name!r}")
         try:
-            return await self._request(tool, command)
+            return _without(command.secret, await self._request(tool, command))
         except TimeoutError:
             return ToolReturned(command.key, "", f"no answer within {tool.timeout_seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, VoicemeshError, ValueError) as error:
-            return ToolReturned(command.key, "", f"{type(error).__name__}: {error}"[:500])
+            said = ToolReturned(command.key, "", f"{type(error).__name__}: {error}"[:500])
+            return _without(command.secret, said)
 
     async def _request(self, tool: HttpTool, command: CallTool) -> ToolReturned:
         arguments = json.loads(command.arguments_json or "{}")
         if not isinstance(arguments, dict):
             raise ValueError("the arguments are no JSON object")
+        if tool.secret_digits:
+            if not command.secret:
+                raise ValueError("the secret digits are not known; the caller has to press them")
+            arguments[tool.secret_digits] = command.secret
         # The key makes a second try harmless; only a connection that failed deserves one.
         retrying = AsyncRetrying(
             stop=stop_after_attempt(2),
@@ -92,6 +98,16 @@ class Tools:
                 if len(body) > MAX_ANSWER_BYTES:
                     break
         return response.status_code, body.decode(errors="replace")
+
+
+def _without(secret: str, returned: ToolReturned) -> ToolReturned:
+    """Return an answer in which a secret does not appear, whoever repeated it."""
+    if not secret:
+        return returned
+    result = returned.result_json.replace(secret, MASK)
+    return ToolReturned(
+        returned.key, _as_json(result) if result else "", returned.error.replace(secret, MASK)
+    )
 
 
 def _as_json(text: str) -> str:

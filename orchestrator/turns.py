@@ -93,17 +93,19 @@ class Turns:
             self._reply(newest.number, "" if newest.caller_text else NOT_CAUGHT)
 
     def digit_pressed(self, event: DigitPressed) -> None:
-        """Take a key; it interrupts the bot."""
+        """Take a key; it may interrupt the bot."""
         if not self._parts.digits.pressed(event):
             return
-        if self._parts.floor.bot_has_it:
+        if self._parts.floor.bot_has_it and self._bot.keypad.interrupts:
             self._parts.floor.cut_off()
         if self._parts.digits.complete:
             self.answer_digits()
 
     def answer_digits(self) -> None:
-        """Answer the keys that were pressed."""
-        if self._enter_digits():
+        """Answer the keys that were pressed, now or when the bot has ended."""
+        if self._parts.floor.bot_has_it and not self._bot.keypad.interrupts:
+            self._parts.digits.hold()
+        elif self._enter_digits():
             self._reply(self._memory.turns[-1].number)
 
     def commanded(self, event: Commanded) -> None:
@@ -188,8 +190,9 @@ class Turns:
         unheard = utterance.gave_up and not has_words(utterance.text)
         starts_turn = unheard or self._parts.floor.starts_turn(utterance)
         if starts_turn:
-            # Keys pressed before are an input of their own, answered together with the words.
-            self._enter_digits()
+            # Keys pressed before are inputs of their own, answered together with the words.
+            while self._enter_digits():
+                pass
         number = self._next_turn() if starts_turn else 0
         self._dealt_with = max(self._dealt_with, utterance.next_offset)
         self._parts.floor.note(utterance, number, self._reflected(utterance.next_offset))
@@ -201,17 +204,19 @@ class Turns:
         entered = self._parts.digits.take()
         if entered is None:
             return False
-        digits, offset = entered
         if self._parts.floor.bot_has_it:
             self._parts.floor.cut_off()
         turn = self._next_turn()
-        pressed = journal_pb2.DigitsPressed(turn=turn, digits=digits, end_offset=offset)
+        pressed = journal_pb2.DigitsPressed(
+            turn=turn, digits=entered.digits, end_offset=entered.end_offset, meaning=entered.meaning
+        )
         self._ledger.write("digits_pressed", pressed)
-        self._commit_soon(offset + 1)
+        self._commit_soon(entered.end_offset + 1)
         return True
 
     def _end_call(self, event: CallerGone) -> None:
-        self._enter_digits()
+        while self._enter_digits():
+            pass
         self._ledger.emit(StopListening())
         ended = journal_pb2.CallEnded(reason=event.reason)
         self._ledger.write("call_ended", ended, event.offset + 1)

@@ -178,7 +178,7 @@ def _caller_said(memory: Memory, event: journal_pb2.CallerSaid) -> None:
 
 def _digits_pressed(memory: Memory, event: journal_pb2.DigitsPressed) -> None:
     memory.digits_offset = event.end_offset
-    _open_turn(memory, event.turn, event.digits)
+    _open_turn(memory, event.turn, event.meaning or event.digits)
 
 
 def _caller_unheard(memory: Memory, event: journal_pb2.CallerUnheard) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from orchestrator import commands, events
 from orchestrator.conversation import CallFacts, Conversation
-from orchestrator.digits import DIGITS, MAX_DIGITS, Digits
+from orchestrator.digits import DIGITS, Digits
 from orchestrator.ledger import Ledger
 from orchestrator.outlet import Outlet
 from orchestrator.waterfall import Waterfall
 from voicemesh.api.journal.v1 import journal_pb2, turn_pb2
-from voicemesh.bots import Bot
+from voicemesh.bots import Bot, Keypad
 from voicemesh.errors import OutOfOrder
 from voicemesh.journal import Memory
 
@@ -24,34 +25,68 @@ RATE = 8000
 # Digits.
 
 
-def pressed(keys: str) -> Digits:
-    digits = Digits(Ledger(Memory(), 0.0))
+def pressed(keys: str, keypad: Keypad, ledger: Ledger | None = None) -> Digits:
+    digits = Digits(ledger or Ledger(Memory(), 0.0), keypad)
     for offset, key in enumerate(keys):
         assert digits.pressed(events.DigitPressed(offset, key))
     return digits
 
 
+MENU = {"1": "Book.", "#": "Again."}
+
+
 @pytest.mark.parametrize(
-    ("keys", "complete", "taken"),
+    ("keys", "keypad", "complete", "taken"),
     [
-        ("12", False, ("12", 1)),
-        ("12#", True, ("12", 2)),
-        ("#", True, ("#", 0)),
-        ("1" * MAX_DIGITS, True, ("1" * MAX_DIGITS, MAX_DIGITS - 1)),
-        ("", False, None),
+        ("12", {}, False, ("12", "", 1)),
+        ("12#", {}, True, ("12", "", 2)),
+        ("#", {}, True, ("#", "", 0)),
+        ("1" * 64, {}, True, ("1" * 64, "", 63)),
+        ("", {}, False, None),
+        ("12*", {"terminator": "*"}, True, ("12", "", 2)),
+        ("12#", {"terminator": ""}, False, ("12#", "", 2)),
+        ("123", {"most_digits": 3}, True, ("123", "", 2)),
+        ("1", {"menu": MENU}, False, ("1", "Book.", 0)),
+        ("1", {"menu": MENU, "most_digits": 1}, True, ("1", "Book.", 0)),
+        ("#", {"menu": MENU}, True, ("#", "Again.", 0)),
+        ("2", {"menu": MENU}, False, ("2", "", 0)),
+        ("4711#", {"secret": True}, True, ("****", "", 4)),
+        ("1#", {"secret": True, "menu": MENU}, True, ("1", "Book.", 1)),
+        ("2#", {"secret": True, "secret_meaning": "My PIN."}, True, ("****", "My PIN.", 1)),
     ],
 )
-def test_digits(keys: str, *, complete: bool, taken: tuple[str, int] | None) -> None:
-    digits = pressed(keys)
+def test_digits(
+    keys: str, keypad: dict[str, Any], *, complete: bool, taken: tuple[str, str, int] | None
+) -> None:
+    digits = pressed(keys, Keypad(**keypad))
     assert digits.complete is complete
     assert digits.first_offset == (0 if keys else None)
     assert digits.take() == taken
     assert digits.take() is None
 
 
+def test_keys_behind_an_input_that_waits_are_the_next() -> None:
+    ledger = Ledger(Memory(), 0.0)
+    digits = pressed("12#34#5", Keypad(), ledger)
+    assert digits.take() == ("12", "", 2)
+    assert digits.first_offset == 3
+    assert ledger.has_deadline(DIGITS)
+    assert digits.take() == ("34", "", 5)
+    assert not digits.complete
+    assert digits.take() == ("5", "", 6)
+    assert not ledger.has_deadline(DIGITS)
+
+
+def test_a_secret_is_known_to_the_ledger_and_to_no_entry() -> None:
+    ledger = Ledger(Memory(), 0.0)
+    digits = pressed("4711#", Keypad(secret=True), ledger)
+    assert "4711" not in str(digits.take())
+    assert ledger.secret == "4711"  # noqa: S105
+
+
 def test_digit_that_is_in_the_journal_is_no_news() -> None:
     ledger = Ledger(Memory(digits_offset=5), 0.0)
-    digits = Digits(ledger)
+    digits = Digits(ledger, Keypad())
     assert not digits.pressed(events.DigitPressed(5, "1"))
     assert not ledger.has_deadline(DIGITS)
     assert digits.pressed(events.DigitPressed(6, "1"))

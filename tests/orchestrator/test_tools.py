@@ -88,3 +88,31 @@ async def test_connection_that_broke_is_tried_again_with_the_same_key() -> None:
         returned = await call(http.address)
         assert returned.result_json == '{"found": "it"}'
         assert [headers["idempotency-key"] for _, headers, _ in http.requests] == ["k", "k"]
+
+
+async def secretly(url: str, secret: str) -> ToolReturned:
+    tool = HttpTool(name="look", description="Looks.", url=url, secret_digits="pin")  # noqa: S106
+    async with tools() as known:
+        command = CallTool("k", "look", '{"pin": "****", "day": 1}', secret)
+        assert not secret or secret not in repr(command)
+        return await known.call(Bot(name="desk", tools=(tool,)), command)
+
+
+async def test_a_secret_gets_to_its_tool_and_nowhere_else() -> None:
+    async with HttpServer(body=b'{"pin": "4711", "ok": true}').running() as http:
+        returned = await secretly(http.address, "4711")
+        assert http.requests[0][2] == {"pin": "4711", "day": 1}
+        assert returned.result_json == '{"pin": "****", "ok": true}'
+
+
+async def test_a_secret_does_not_come_back_in_an_error() -> None:
+    async with HttpServer(status=401, body=b"4711 is wrong").running() as http:
+        assert (await secretly(http.address, "4711")).error == "401: **** is wrong"
+    assert "4711" not in (await secretly("http://127.0.0.1:1/{pin}", "4711")).error
+
+
+async def test_a_secret_that_is_not_known_is_not_guessed() -> None:
+    async with HttpServer().running() as http:
+        returned = await secretly(http.address, "")
+        assert "has to press them" in returned.error
+        assert not http.requests

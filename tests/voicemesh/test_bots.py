@@ -165,3 +165,27 @@ def test_bots_cannot_be_changed() -> None:
         bot.greeting = "Hi"
     assert bot == Bot(name="a")
     assert hash(bot) == hash(Bot(name="a"))
+
+
+@pytest.mark.parametrize(
+    ("keypad", "said"),
+    [
+        ('{menu: {"12": A.}, most_digits: 1}', "1: keypad.menu.12: an input has at most 1 keys"),
+        ('{menu: {"1#": A.}}', "1: keypad.menu.1#: '#' ends an input"),
+        ("{secret_meaning: A.}", "1: keypad.secret_meaning: is for a keypad that is secret"),
+        ('{menu: {"x": A.}}', "1: keypad.menu.x"),
+        ('{terminator: "1"}', "1: keypad.terminator: "),
+        ("{pause: 1}", "1: keypad.pause: unknown key; did you mean 'pause_seconds'?"),
+    ],
+)
+def test_a_mistake_in_a_keypad_is_told(tmp_path: Path, keypad: str, said: str) -> None:
+    (problem, *_) = check(folder_with(tmp_path, f"keypad: {keypad}"))
+    assert f"desk.yaml:{said}" in str(problem)
+
+
+def test_a_secret_needs_a_keypad_that_has_one(tmp_path: Path) -> None:
+    tool = "{name: a, description: A., url: 'http://x', secret_digits: pin}"
+    (problem,) = check(folder_with(tmp_path, f"tools:\n- {tool}"))
+    assert str(problem).endswith("tools[0].secret_digits: needs a keypad that is secret")
+    both = f"keypad: {{secret: true}}\ntools:\n- {tool}"
+    assert not check(folder_with(tmp_path, both))

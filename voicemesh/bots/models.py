@@ -30,6 +30,7 @@ _IN_PATH = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 Phrase = Annotated[str, Field(min_length=1, max_length=300)]
+Keys = Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,64}$")]
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
 
@@ -116,6 +117,9 @@ class HttpTool(_Part):
     """How long an answer may take, seconds, up to 60."""
     filler: str = Field(default="", max_length=300)
     """What to say while waiting; empty says nothing."""
+    secret_digits: str = Field(default="", pattern=r"^[a-zA-Z0-9_-]{0,64}$")
+    """Argument that gets the newest secret input of the keypad, which no model and no journal
+    sees; empty: none does."""
 
     def address(self, environ: Mapping[str, str] = os.environ) -> str:
         """Return the url with the environment's values in it; raise Misconfigured if one lacks."""
@@ -218,6 +222,27 @@ class BargeIn(_Part):
     """Whether the bot stops speaking when the caller speaks."""
 
 
+class Keypad(_Part):
+    """What is made of the keys that the caller presses: together they are one input, and a turn."""
+
+    menu: dict[Keys, Words] = Field(default_factory=dict, max_length=50)
+    """Inputs that stand for words, in quotes, as ``"1": I want to book a table.``; with
+    ``most_digits: 1`` nobody waits for more keys."""
+    interrupts: bool = True
+    """Whether a key cuts the bot off; if not, the input is answered when the bot has ended."""
+    terminator: Literal["#", "*", ""] = "#"
+    """Key that ends an input; empty: none does."""
+    pause_seconds: float = Field(default=2.5, ge=0.2, le=30)
+    """How long after the last key an input has ended, seconds."""
+    most_digits: int = Field(default=64, ge=1, le=64)
+    """Keys after which an input has ended."""
+    secret: bool = False
+    """Whether inputs that are not in ``menu`` are secret: logs, journal, models and webhooks get
+    ``****``; a tool with ``secret_digits`` gets the keys."""
+    secret_meaning: str = Field(default="", max_length=300)
+    """What the caller is taken to have said by a secret input; empty: ``****``."""
+
+
 class Fallback(_Part):
     """What is done when the bot cannot go on."""
 
@@ -266,6 +291,8 @@ class Bot(_Part):
     """How long it waits before it takes the caller to have finished."""
     barge_in: BargeIn = BargeIn()
     """Whether the caller may interrupt."""
+    keypad: Keypad = Keypad()
+    """What is made of the keys that the caller presses."""
     residency: tuple[Name, ...] = Field(default=(), max_length=32)
     """Zones that its calls may be served in; empty: any."""
     fallback: Fallback = Fallback()

@@ -13,7 +13,7 @@ Broken: TypeAlias = tuple[tuple[str | int, ...], str]
 
 def broken_rules(bot: Bot) -> list[Broken]:
     """Return (place, what is wrong) for every rule that the bot breaks."""
-    broken = [*_tools(bot)]
+    broken = [*_tools(bot), *_keypad(bot)]
     seen: set[str] = set()
     for index, intent in enumerate(bot.knowledge.intents):
         place = ("knowledge", "intents", index)
@@ -34,6 +34,21 @@ def _tools(bot: Bot) -> Iterator[Broken]:
         seen.add(tool.name)
         if not isinstance(tool.parameters.get("properties", {}), dict):
             yield ("tools", index, "parameters", "properties"), "must be a mapping"
+
+
+def _keypad(bot: Bot) -> Iterator[Broken]:
+    keypad = bot.keypad
+    for keys in keypad.menu:
+        place = ("keypad", "menu", keys)
+        if len(keys) > keypad.most_digits:
+            yield place, f"an input has at most {keypad.most_digits} keys (most_digits)"
+        if keypad.terminator and keypad.terminator in keys and keys != keypad.terminator:
+            yield place, f"{keypad.terminator!r} ends an input, so it can only be all of it"
+    if keypad.secret_meaning and not keypad.secret:
+        yield ("keypad", "secret_meaning"), "is for a keypad that is secret"
+    for index, tool in enumerate(bot.tools):
+        if tool.secret_digits and not keypad.secret:
+            yield ("tools", index, "secret_digits"), "needs a keypad that is secret"
 
 
 def _intent(bot: Bot, intent: Intent) -> Iterator[Broken]:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&voicemesh/api/journal/v1/journal.proto\x12\x18voicemesh.api.journal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x08\n\x05\x45ntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nwrite_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63onsumed_offset\x18\x03 \x01(\x03\x12=\n\x0c\x63\x61ll_started\x18\x04 \x01(\x0b\x32%.voicemesh.api.journal.v1.CallStartedH\x00\x12;\n\x0b\x63\x61ller_said\x18\x05 \x01(\x0b\x32$.voicemesh.api.journal.v1.CallerSaidH\x00\x12\x41\n\x0e\x64igits_pressed\x18\x06 \x01(\x0b\x32\'.voicemesh.api.journal.v1.DigitsPressedH\x00\x12?\n\rreply_started\x18\x07 \x01(\x0b\x32&.voicemesh.api.journal.v1.ReplyStartedH\x00\x12\x45\n\x10sentence_planned\x18\x08 \x01(\x0b\x32).voicemesh.api.journal.v1.SentencePlannedH\x00\x12G\n\x11sentence_finished\x18\t \x01(\x0b\x32*.voicemesh.api.journal.v1.SentenceFinishedH\x00\x12\x41\n\x0ereply_finished\x18\n \x01(\x0b\x32\'.voicemesh.api.journal.v1.ReplyFinishedH\x00\x12G\n\x11reply_interrupted\x18\x0b \x01(\x0b\x32*.voicemesh.api.journal.v1.ReplyInterruptedH\x00\x12?\n\rtool_intended\x18\x0c \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolIntendedH\x00\x12?\n\rtool_answered\x18\r \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolAnsweredH\x00\x12\x41\n\x0e\x61\x63tion_ordered\x18\x0e \x01(\x0b\x32\'.voicemesh.api.journal.v1.ActionOrderedH\x00\x12;\n\x0b\x62rain_noted\x18\x0f \x01(\x0b\x32$.voicemesh.api.journal.v1.BrainNotedH\x00\x12\x39\n\ncall_ended\x18\x10 \x01(\x0b\x32#.voicemesh.api.journal.v1.CallEndedH\x00\x12\x41\n\x0e\x63\x61ller_unheard\x18\x11 \x01(\x0b\x32\'.voicemesh.api.journal.v1.CallerUnheardH\x00\x12\x38\n\tcompacted\x18\x12 \x01(\x0b\x32#.voicemesh.api.journal.v1.CompactedH\x00\x42\x07\n\x05\x65vent\"\xe3\x01\n\x0b\x43\x61llStarted\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x04 \x01(\t\x12\x11\n\tresidency\x18\x05 \x01(\t\x12G\n\tvariables\x18\x06 \x03(\x0b\x32\x34.voicemesh.api.journal.v1.CallStarted.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"R\n\nCallerSaid\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0cstart_offset\x18\x03 \x01(\x03\x12\x12\n\nend_offset\x18\x04 \x01(\x03\"A\n\rDigitsPressed\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igits\x18\x02 \x01(\t\x12\x12\n\nend_offset\x18\x03 \x01(\x03\"-\n\x0cReplyStarted\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0f\n\x07literal\x18\x02 \x01(\t\"?\n\x0fSentencePlanned\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x10\n\x08sentence\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"^\n\x10SentenceFinished\x12\x10\n\x08sentence\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\x12\x12\n\nend_offset\x18\x03 \x01(\x03\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\"\x1d\n\rReplyFinished\x12\x0c\n\x04turn\x18\x01 \x01(\x05\"x\n\x10ReplyInterrupted\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x14\n\x0cheard_offset\x18\x02 \x01(\x03\x12\x12\n\nheard_text\x18\x03 \x01(\t\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x03\x12\x17\n\x0f\x62\x61rge_in_offset\x18\x05 \x01(\x03\"O\n\x0cToolIntended\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"?\n\x0cToolAnswered\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0bresult_json\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"R\n\rActionOrdered\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08\x61rgument\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_offset\x18\x04 \x01(\x03\".\n\nBrainNoted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nvalue_json\x18\x02 \x01(\t\"\x1b\n\tCallEnded\x12\x0e\n\x06reason\x18\x01 \x01(\t\"G\n\rCallerUnheard\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\x12\x12\n\nend_offset\x18\x03 \x01(\x03\"\xfb\x03\n\tCompacted\x12\x36\n\x07started\x18\x01 \x01(\x0b\x32%.voicemesh.api.journal.v1.CallStarted\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x05turns\x18\x03 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedTurn\x12>\n\rpending_tools\x18\x04 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedTool\x12\x38\n\x07\x61\x63tions\x18\x05 \x03(\x0b\x32\'.voicemesh.api.journal.v1.ActionOrdered\x12\x33\n\x05notes\x18\x06 \x03(\x0b\x32$.voicemesh.api.journal.v1.BrainNoted\x12\x15\n\rnext_sentence\x18\x07 \x01(\x05\x12\x16\n\x0etools_intended\x18\x08 \x01(\x05\x12\x17\n\x0f\x61\x63tions_ordered\x18\t \x01(\x05\x12\x13\n\x0bsaid_offset\x18\n \x01(\x03\x12\x15\n\rdigits_offset\x18\x0b \x01(\x03\x12\x17\n\x0f\x62\x61rge_in_offset\x18\x0c \x01(\x03\x12\x12\n\nbot_offset\x18\r \x01(\x03\"\xc4\x01\n\rCompactedTurn\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x13\n\x0b\x63\x61ller_text\x18\x02 \x01(\t\x12\x0f\n\x07literal\x18\x03 \x01(\t\x12\x33\n\x05reply\x18\x04 \x01(\x0e\x32$.voicemesh.api.journal.v1.ReplyState\x12\x36\n\x05parts\x18\x05 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedPart\x12\x12\n\nheard_text\x18\x06 \x01(\t\"\x91\x01\n\rCompactedPart\x12?\n\x08sentence\x18\x01 \x01(\x0b\x32+.voicemesh.api.journal.v1.CompactedSentenceH\x00\x12\x37\n\x04tool\x18\x02 \x01(\x0b\x32\'.voicemesh.api.journal.v1.CompactedToolH\x00\x42\x06\n\x04part\"\x87\x01\n\x11\x43ompactedSentence\x12\x10\n\x08sentence\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x19\n\x0cstart_offset\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nend_offset\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_start_offsetB\r\n\x0b_end_offset\"\x83\x01\n\rCompactedTool\x12\x38\n\x08intended\x18\x01 \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolIntended\x12\x38\n\x08\x61nswered\x18\x02 \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolAnswered*\x8c\x01\n\nReplyState\x12\x1b\n\x17REPLY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10REPLY_STATE_NONE\x10\x01\x12\x14\n\x10REPLY_STATE_OPEN\x10\x02\x12\x18\n\x14REPLY_STATE_FINISHED\x10\x03\x12\x1b\n\x17REPLY_STATE_INTERRUPTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&voicemesh/api/journal/v1/journal.proto\x12\x18voicemesh.api.journal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x08\n\x05\x45ntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nwrite_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63onsumed_offset\x18\x03 \x01(\x03\x12=\n\x0c\x63\x61ll_started\x18\x04 \x01(\x0b\x32%.voicemesh.api.journal.v1.CallStartedH\x00\x12;\n\x0b\x63\x61ller_said\x18\x05 \x01(\x0b\x32$.voicemesh.api.journal.v1.CallerSaidH\x00\x12\x41\n\x0e\x64igits_pressed\x18\x06 \x01(\x0b\x32\'.voicemesh.api.journal.v1.DigitsPressedH\x00\x12?\n\rreply_started\x18\x07 \x01(\x0b\x32&.voicemesh.api.journal.v1.ReplyStartedH\x00\x12\x45\n\x10sentence_planned\x18\x08 \x01(\x0b\x32).voicemesh.api.journal.v1.SentencePlannedH\x00\x12G\n\x11sentence_finished\x18\t \x01(\x0b\x32*.voicemesh.api.journal.v1.SentenceFinishedH\x00\x12\x41\n\x0ereply_finished\x18\n \x01(\x0b\x32\'.voicemesh.api.journal.v1.ReplyFinishedH\x00\x12G\n\x11reply_interrupted\x18\x0b \x01(\x0b\x32*.voicemesh.api.journal.v1.ReplyInterruptedH\x00\x12?\n\rtool_intended\x18\x0c \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolIntendedH\x00\x12?\n\rtool_answered\x18\r \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolAnsweredH\x00\x12\x41\n\x0e\x61\x63tion_ordered\x18\x0e \x01(\x0b\x32\'.voicemesh.api.journal.v1.ActionOrderedH\x00\x12;\n\x0b\x62rain_noted\x18\x0f \x01(\x0b\x32$.voicemesh.api.journal.v1.BrainNotedH\x00\x12\x39\n\ncall_ended\x18\x10 \x01(\x0b\x32#.voicemesh.api.journal.v1.CallEndedH\x00\x12\x41\n\x0e\x63\x61ller_unheard\x18\x11 \x01(\x0b\x32\'.voicemesh.api.journal.v1.CallerUnheardH\x00\x12\x38\n\tcompacted\x18\x12 \x01(\x0b\x32#.voicemesh.api.journal.v1.CompactedH\x00\x42\x07\n\x05\x65vent\"\xe3\x01\n\x0b\x43\x61llStarted\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x04 \x01(\t\x12\x11\n\tresidency\x18\x05 \x01(\t\x12G\n\tvariables\x18\x06 \x03(\x0b\x32\x34.voicemesh.api.journal.v1.CallStarted.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"R\n\nCallerSaid\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0cstart_offset\x18\x03 \x01(\x03\x12\x12\n\nend_offset\x18\x04 \x01(\x03\"R\n\rDigitsPressed\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0e\n\x06\x64igits\x18\x02 \x01(\t\x12\x12\n\nend_offset\x18\x03 \x01(\x03\x12\x0f\n\x07meaning\x18\x04 \x01(\t\"-\n\x0cReplyStarted\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0f\n\x07literal\x18\x02 \x01(\t\"?\n\x0fSentencePlanned\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x10\n\x08sentence\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"^\n\x10SentenceFinished\x12\x10\n\x08sentence\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\x12\x12\n\nend_offset\x18\x03 \x01(\x03\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\"\x1d\n\rReplyFinished\x12\x0c\n\x04turn\x18\x01 \x01(\x05\"x\n\x10ReplyInterrupted\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x14\n\x0cheard_offset\x18\x02 \x01(\x03\x12\x12\n\nheard_text\x18\x03 \x01(\t\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x03\x12\x17\n\x0f\x62\x61rge_in_offset\x18\x05 \x01(\x03\"O\n\x0cToolIntended\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"?\n\x0cToolAnswered\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0bresult_json\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"R\n\rActionOrdered\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08\x61rgument\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_offset\x18\x04 \x01(\x03\".\n\nBrainNoted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nvalue_json\x18\x02 \x01(\t\"\x1b\n\tCallEnded\x12\x0e\n\x06reason\x18\x01 \x01(\t\"G\n\rCallerUnheard\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\x12\x12\n\nend_offset\x18\x03 \x01(\x03\"\xfb\x03\n\tCompacted\x12\x36\n\x07started\x18\x01 \x01(\x0b\x32%.voicemesh.api.journal.v1.CallStarted\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x05turns\x18\x03 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedTurn\x12>\n\rpending_tools\x18\x04 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedTool\x12\x38\n\x07\x61\x63tions\x18\x05 \x03(\x0b\x32\'.voicemesh.api.journal.v1.ActionOrdered\x12\x33\n\x05notes\x18\x06 \x03(\x0b\x32$.voicemesh.api.journal.v1.BrainNoted\x12\x15\n\rnext_sentence\x18\x07 \x01(\x05\x12\x16\n\x0etools_intended\x18\x08 \x01(\x05\x12\x17\n\x0f\x61\x63tions_ordered\x18\t \x01(\x05\x12\x13\n\x0bsaid_offset\x18\n \x01(\x03\x12\x15\n\rdigits_offset\x18\x0b \x01(\x03\x12\x17\n\x0f\x62\x61rge_in_offset\x18\x0c \x01(\x03\x12\x12\n\nbot_offset\x18\r \x01(\x03\"\xc4\x01\n\rCompactedTurn\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x13\n\x0b\x63\x61ller_text\x18\x02 \x01(\t\x12\x0f\n\x07literal\x18\x03 \x01(\t\x12\x33\n\x05reply\x18\x04 \x01(\x0e\x32$.voicemesh.api.journal.v1.ReplyState\x12\x36\n\x05parts\x18\x05 \x03(\x0b\x32\'.voicemesh.api.journal.v1.CompactedPart\x12\x12\n\nheard_text\x18\x06 \x01(\t\"\x91\x01\n\rCompactedPart\x12?\n\x08sentence\x18\x01 \x01(\x0b\x32+.voicemesh.api.journal.v1.CompactedSentenceH\x00\x12\x37\n\x04tool\x18\x02 \x01(\x0b\x32\'.voicemesh.api.journal.v1.CompactedToolH\x00\x42\x06\n\x04part\"\x87\x01\n\x11\x43ompactedSentence\x12\x10\n\x08sentence\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x19\n\x0cstart_offset\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nend_offset\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_start_offsetB\r\n\x0b_end_offset\"\x83\x01\n\rCompactedTool\x12\x38\n\x08intended\x18\x01 \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolIntended\x12\x38\n\x08\x61nswered\x18\x02 \x01(\x0b\x32&.voicemesh.api.journal.v1.ToolAnswered*\x8c\x01\n\nReplyState\x12\x1b\n\x17REPLY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10REPLY_STATE_NONE\x10\x01\x12\x14\n\x10REPLY_STATE_OPEN\x10\x02\x12\x18\n\x14REPLY_STATE_FINISHED\x10\x03\x12\x1b\n\x17REPLY_STATE_INTERRUPTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CALLSTARTED_VARIABLESENTRY']._loaded_options = None
   _globals['_CALLSTARTED_VARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_REPLYSTATE']._serialized_start=3445
-  _globals['_REPLYSTATE']._serialized_end=3585
+  _globals['_REPLYSTATE']._serialized_start=3462
+  _globals['_REPLYSTATE']._serialized_end=3602
   _globals['_ENTRY']._serialized_start=102
   _globals['_ENTRY']._serialized_end=1191
   _globals['_CALLSTARTED']._serialized_start=1194
@@ -45,37 +45,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLERSAID']._serialized_start=1423
   _globals['_CALLERSAID']._serialized_end=1505
   _globals['_DIGITSPRESSED']._serialized_start=1507
-  _globals['_DIGITSPRESSED']._serialized_end=1572
-  _globals['_REPLYSTARTED']._serialized_start=1574
-  _globals['_REPLYSTARTED']._serialized_end=1619
-  _globals['_SENTENCEPLANNED']._serialized_start=1621
-  _globals['_SENTENCEPLANNED']._serialized_end=1684
-  _globals['_SENTENCEFINISHED']._serialized_start=1686
-  _globals['_SENTENCEFINISHED']._serialized_end=1780
-  _globals['_REPLYFINISHED']._serialized_start=1782
-  _globals['_REPLYFINISHED']._serialized_end=1811
-  _globals['_REPLYINTERRUPTED']._serialized_start=1813
-  _globals['_REPLYINTERRUPTED']._serialized_end=1933
-  _globals['_TOOLINTENDED']._serialized_start=1935
-  _globals['_TOOLINTENDED']._serialized_end=2014
-  _globals['_TOOLANSWERED']._serialized_start=2016
-  _globals['_TOOLANSWERED']._serialized_end=2079
-  _globals['_ACTIONORDERED']._serialized_start=2081
-  _globals['_ACTIONORDERED']._serialized_end=2163
-  _globals['_BRAINNOTED']._serialized_start=2165
-  _globals['_BRAINNOTED']._serialized_end=2211
-  _globals['_CALLENDED']._serialized_start=2213
-  _globals['_CALLENDED']._serialized_end=2240
-  _globals['_CALLERUNHEARD']._serialized_start=2242
-  _globals['_CALLERUNHEARD']._serialized_end=2313
-  _globals['_COMPACTED']._serialized_start=2316
-  _globals['_COMPACTED']._serialized_end=2823
-  _globals['_COMPACTEDTURN']._serialized_start=2826
-  _globals['_COMPACTEDTURN']._serialized_end=3022
-  _globals['_COMPACTEDPART']._serialized_start=3025
-  _globals['_COMPACTEDPART']._serialized_end=3170
-  _globals['_COMPACTEDSENTENCE']._serialized_start=3173
-  _globals['_COMPACTEDSENTENCE']._serialized_end=3308
-  _globals['_COMPACTEDTOOL']._serialized_start=3311
-  _globals['_COMPACTEDTOOL']._serialized_end=3442
+  _globals['_DIGITSPRESSED']._serialized_end=1589
+  _globals['_REPLYSTARTED']._serialized_start=1591
+  _globals['_REPLYSTARTED']._serialized_end=1636
+  _globals['_SENTENCEPLANNED']._serialized_start=1638
+  _globals['_SENTENCEPLANNED']._serialized_end=1701
+  _globals['_SENTENCEFINISHED']._serialized_start=1703
+  _globals['_SENTENCEFINISHED']._serialized_end=1797
+  _globals['_REPLYFINISHED']._serialized_start=1799
+  _globals['_REPLYFINISHED']._serialized_end=1828
+  _globals['_REPLYINTERRUPTED']._serialized_start=1830
+  _globals['_REPLYINTERRUPTED']._serialized_end=1950
+  _globals['_TOOLINTENDED']._serialized_start=1952
+  _globals['_TOOLINTENDED']._serialized_end=2031
+  _globals['_TOOLANSWERED']._serialized_start=2033
+  _globals['_TOOLANSWERED']._serialized_end=2096
+  _globals['_ACTIONORDERED']._serialized_start=2098
+  _globals['_ACTIONORDERED']._serialized_end=2180
+  _globals['_BRAINNOTED']._serialized_start=2182
+  _globals['_BRAINNOTED']._serialized_end=2228
+  _globals['_CALLENDED']._serialized_start=2230
+  _globals['_CALLENDED']._serialized_end=2257
+  _globals['_CALLERUNHEARD']._serialized_start=2259
+  _globals['_CALLERUNHEARD']._serialized_end=2330
+  _globals['_COMPACTED']._serialized_start=2333
+  _globals['_COMPACTED']._serialized_end=2840
+  _globals['_COMPACTEDTURN']._serialized_start=2843
+  _globals['_COMPACTEDTURN']._serialized_end=3039
+  _globals['_COMPACTEDPART']._serialized_start=3042
+  _globals['_COMPACTEDPART']._serialized_end=3187
+  _globals['_COMPACTEDSENTENCE']._serialized_start=3190
+  _globals['_COMPACTEDSENTENCE']._serialized_end=3325
+  _globals['_COMPACTEDTOOL']._serialized_start=3328
+  _globals['_COMPACTEDTOOL']._serialized_end=3459
 # @@protoc_insertion_point(module_scope)

@@ -294,22 +294,28 @@ class DigitsPressed(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
+    MEANING_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Number of the turn that they start, from 1."""
     digits: _builtins.str
-    """Required. One or more of 0-9, *, #, A-D."""
+    """Required. One or more of 0-9, *, #, A-D. Of an input that the bot's file says is secret only
+    `****`, however long it was.
+    """
     end_offset: _builtins.int
     """Required. Caller offset of the last of them."""
+    meaning: _builtins.str
+    """Optional. Words that the caller is taken to have said by it; default: the digits."""
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
         digits: _builtins.str = ...,
         end_offset: _builtins.int = ...,
+        meaning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "end_offset", b"end_offset", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "end_offset", b"end_offset", "meaning", b"meaning", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
