@@ -15,7 +15,7 @@ from voicemesh.settings import load
 async def _main() -> None:
     settings = load(AdapterSettings)
     telemetry.configure(settings)
-    await serve(build(settings), settings, resumable=True)
+    await serve(build(settings), settings)
 
 
 def main() -> int:

@@ -63,6 +63,8 @@ SENSES: Mapping[str, Sense] = {
 class AdapterService:
     """A `voicemesh.server.Service` over engines."""
 
+    resumable = True
+
     def __init__(self, sense: Sense, host: Host[Any]) -> None:
         self.names: Sequence[str] = (sense.service,)
         self.live = host.live

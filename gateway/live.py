@@ -61,6 +61,7 @@ class LiveCall:
         self._digits = 0
         self._leave_by: float | None = None
         self._stays_until = 0.0
+        self._given_at = floor.now()
 
     def hand_out(self, memory: CallMemory) -> None:
         """Give the caller what it needs to go on with another gateway; before all else."""
@@ -236,7 +237,7 @@ class LiveCall:
 
     def _keep_caller_informed(self, memory: CallMemory) -> None:
         now = self._floor.now()
-        news = memory.due(self._call, self._digits, now)
+        news = memory.due(self._call, self._digits, self._given_at, now)
         if news is not None:
             self._give(news)
         if self._leave_by is None or not (self._call.at_rest or now >= self._leave_by):
@@ -284,6 +285,7 @@ class LiveCall:
 
     def _give(self, command: do.LegCommand) -> None:
         self._leg.give(command)
+        self._given_at = self._floor.now()
         for tap in self.taps:
             tap.gave(command, self._floor.now())
 

@@ -34,6 +34,10 @@ LOOK_BACK_SECONDS = 0.6
 """Speech that is noticed now did not begin before this, nor does the sound that is sent with it."""
 TOLD_SECONDS = 1.0
 """How often a caller learns what it need not hold any more while nothing else is new."""
+HEARTBEAT_SECONDS = 0.2
+"""How often it hears something at least, lest it take this gateway for dead."""
+BEAT_MARGIN_SECONDS = 0.02
+"""One tick: the next one may be too late."""
 FRESH_SECONDS = 300.0
 """A memory to which nothing was added for so long is sealed again, lest it expire."""
 LONG_BYTES = 96 * 1024
@@ -95,19 +99,22 @@ class CallMemory:
             return self._replace(call, digits, now)
         return remember
 
-    def due(self, call: Call, digits: int, now: float) -> Remember | None:
-        """Return what the caller should be told by now, if anything."""
+    def due(self, call: Call, digits: int, given_at: float, now: float) -> Remember | None:
+        """Return what the caller should be told by now, if anything.
+
+        `given_at`: when it was last given something else.
+        """
         if not self.held:
             return None
         if self.grown(call) or now - self._sealed_at >= FRESH_SECONDS:
             return self.add(call, digits, now)
-        if now - self._told_at < TOLD_SECONDS:
+        silent = now - max(given_at, self._told_at) + BEAT_MARGIN_SECONDS >= HEARTBEAT_SECONDS
+        if not silent and now - self._told_at < TOLD_SECONDS:
             return None
-        place = self._place(call, now)
-        self._told_at = now
-        if place.caller_offset <= self._told:
+        told, self._told_at = self._told, now
+        self._told = max(told, self._place(call, now).caller_offset)
+        if not silent and self._told == told:
             return None
-        self._told = place.caller_offset
         return Remember(b"", False, self._told, self._digits(call, digits))
 
     def _replace(self, call: Call, digits: int, now: float) -> Remember:

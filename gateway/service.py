@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -39,7 +39,7 @@ from voicemesh.sealing import Keyring
 from voicemesh.server import LiveStreams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import grpc.aio
 
@@ -76,6 +76,7 @@ class Gateway:
         self.tag = gateway_tag(settings.region, settings.replica)
         """What the names of calls that begin here end with."""
         self.live = LiveStreams(settings.max_calls)
+        self._bound = 0
         keys = _keyring(settings)
         self.control: Room = Room(settings, self.tag, keys, self.bot)
         self._doors = [door(self) for door in DOORS.values()]
@@ -89,6 +90,20 @@ class Gateway:
         self._memories = Memories(keys, settings.resume_seconds)
         self._held: WeakValueDictionary[str, LiveCall] = WeakValueDictionary()
         self._random = random.Random()  # noqa: S311 - for jitter only
+
+    @property
+    def resumable(self) -> bool:
+        """Whether every caller of the server's port could go on with another gateway."""
+        return not self._bound
+
+    @contextmanager
+    def bound(self, callers: int) -> Iterator[None]:
+        """Know of callers who could not."""
+        self._bound += callers
+        try:
+            yield
+        finally:
+            self._bound -= callers
 
     def register(self, server: grpc.aio.Server) -> None:
         for door in self._doors:

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
+from google.protobuf.duration_pb2 import Duration
 
 from gateway.convert import CallFacts
 from gateway.events import CallerLeft
 from gateway.legs.grpc import BotSide, CallerSide, GrpcLeg
 from gateway.legs.start import check_start, proto_format, read_claim, read_format, reply_format
+from gateway.resume_memory import HEARTBEAT_SECONDS
 from gateway.routing import Route
 from voicemesh import errors
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from voicemesh.audio import AudioFormat
     from voicemesh.errors import Context
 
+_HEARTBEAT = Duration(nanos=round(HEARTBEAT_SECONDS * 1e9))
 CUT_OFF_SECONDS = 0.05
 """How long behind the end of a caller's messages its stream may be found to be cancelled."""
 
@@ -56,7 +59,12 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             await errors.abort(context, error)
 
     async def _converse(self, context: Context) -> None:
-        leg = await self._leg(await self._first(context))
+        start = await self._first(context)
+        with self._gateway.bound(0 if start.resumable else 1):
+            await self._hold(context, await self._leg(start))
+
+    @staticmethod
+    async def _hold(context: Context, leg: GrpcLeg) -> None:
         reader = asyncio.create_task(_read(context, leg))
         writer = asyncio.create_task(_write(context, leg))
         try:
@@ -106,7 +114,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             placed=route.placed,
             number=route.number,
         )
-        leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard))
+        leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard, start))
         gateway.begin(facts, leg, start)
         return leg
 
@@ -132,19 +140,20 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             self._gateway.numbers.number_of(told.callee),
         )
         side = CallerSide(caller, past.place.caller_offset)
-        started = self._started(past.call_id, heard)
+        started = self._started(past.call_id, heard, start)
         started.wanted_offset, started.known_digits = side.wanted_offset, past.digits
         leg = self._grpc_leg(side, BotSide(heard, side.rate), started)
         self._gateway.resume(past, facts, leg, start)
         return leg
 
-    def _started(self, call_id: str, heard: AudioFormat) -> call_pb2.Started:
+    def _started(self, call_id: str, heard: AudioFormat, start: call_pb2.Start) -> call_pb2.Started:
         settings = self._gateway.settings
         return call_pb2.Started(
             call_id=call_id,
             bot_format=proto_format(heard),
             replica=settings.replica,
             region=settings.region,
+            heartbeat=_HEARTBEAT if start.resumable else None,
         )
 
     def _grpc_leg(self, caller: CallerSide, bot: BotSide, started: call_pb2.Started) -> GrpcLeg:

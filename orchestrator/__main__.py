@@ -9,7 +9,7 @@ from voicemesh import server
 
 async def _main() -> None:
     settings = server.settle(OrchestratorSettings)
-    await server.serve(Orchestrator(settings), settings, resumable=True)
+    await server.serve(Orchestrator(settings), settings)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Orchestrator:
     """Conducts calls with the bots of a folder."""
 
     names = (NAME,)
+    resumable = True
 
     def __init__(self, settings: OrchestratorSettings) -> None:
         self._settings = settings

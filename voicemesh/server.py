@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import grpc.aio
@@ -118,6 +118,15 @@ class HandsOver(Protocol):
         """
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """A service whose streams can be opened again elsewhere, and go on there."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether that holds for all that are live now. Asked by another thread."""
+
+
 def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.http2.min_ping_interval_without_data_ms", 200),
@@ -216,16 +225,12 @@ async def serving(
 
 
 async def serve(
-    service: Service,
-    settings: ServiceSettings,
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
-    *,
-    resumable: bool = False,
+    service: Service, settings: ServiceSettings, max_message_bytes: int = MAX_MESSAGE_BYTES
 ) -> None:
     """Serve until SIGTERM or SIGINT and the drain after it; a second signal ends at once.
 
-    SIGUSR1 has live streams opened again, and changes nothing else. ``resumable``: every stream can
-    be opened again elsewhere, so they are cut while this process is in no state to serve them.
+    SIGUSR1 has live streams opened again, and changes nothing else. Streams that can be resumed are
+    cut while this process is in no state to serve them.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -250,9 +255,18 @@ async def serve(
         _running(service, settings, max_message_bytes) as running,
     ):
         _log.info("serving", address=running.address)
-        async with cut_while_blocked(running.port) if resumable else nullcontext():
+        async with _watching(service, running.port):
             await stop.wait()
             await running.drain(settings.drain_seconds, hurry)
+
+
+@asynccontextmanager
+async def _watching(service: Service, port: int) -> AsyncIterator[None]:
+    if not isinstance(service, Resumable):
+        yield
+        return
+    async with cut_while_blocked(port, lambda: service.resumable):
+        yield
 
 
 def settle(kind: type[Settings]) -> Settings:

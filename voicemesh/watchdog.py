@@ -3,7 +3,7 @@
 gRPC answers pings from threads of its own, so whoever waits for a process whose loop is blocked
 waits as long as it is. A thread here watches the loop, at no cost for a call: when it stands still,
 what the process had accepted is cut, and cut again until the loop turns. Peers see what they see of
-a crash. For services whose streams can all be resumed elsewhere; this one is up again at once.
+a crash, and this one is up again at once. Only where every stream can be resumed elsewhere.
 
 What blocks the interpreter as well (an extension that keeps its lock) stops this thread, too; then
 the peers' own deadlines are left.
@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 from voicemesh import telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 ROUND_SECONDS = 0.05
 BLOCKED_ROUNDS = 6
 """Rounds in which the loop did not turn, after which it counts as blocked."""
 SLOW_SECONDS = 0.1
 """A round that took longer says nothing of the loop: the whole process was late, or had stopped."""
-REST_SECONDS = 3.0
+REST_SECONDS = 1.5
 """So long after a block another one is sat out: who is overloaded is not helped by new streams."""
 
 _OPEN_FILES = "/dev/fd"
@@ -60,9 +60,12 @@ class Rounds:
 
 
 @asynccontextmanager
-async def cut_while_blocked(port: int) -> AsyncIterator[None]:
-    """Watch this loop while the block runs; while it stands still, cut what `port` accepted."""
-    watchdog = _Watchdog(port)
+async def cut_while_blocked(port: int, may_cut: Callable[[], bool]) -> AsyncIterator[None]:
+    """Watch this loop while the block runs; while it stands still, cut what `port` accepted.
+
+    `may_cut`: whether whoever is cut off can go elsewhere. Asked by another thread.
+    """
+    watchdog = _Watchdog(port, may_cut)
     turning = asyncio.create_task(watchdog.turn())
     watchdog.start()
     try:
@@ -75,10 +78,11 @@ async def cut_while_blocked(port: int) -> AsyncIterator[None]:
 
 
 class _Watchdog(threading.Thread):
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, may_cut: Callable[[], bool]) -> None:
         super().__init__(name="watchdog", daemon=True)
         self.stopped = threading.Event()
         self._port = port
+        self._may_cut = may_cut
         self._turns = 0
 
     async def turn(self) -> None:
@@ -91,7 +95,7 @@ class _Watchdog(threading.Thread):
         cut = 0
         while not self.stopped.wait(ROUND_SECONDS):
             if rounds.pass_by(self._turns, time.monotonic()):
-                cut += _cut(self._port)
+                cut += _cut(self._port) if self._may_cut() else 0
             elif cut:
                 telemetry.LOOP_BLOCKED.inc()
                 _log.error("the event loop was blocked", connections_cut=cut)

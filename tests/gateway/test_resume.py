@@ -11,8 +11,15 @@ from hypothesis import given, settings, strategies as st
 
 from gateway import commands as do, events as on
 from gateway.call import CallSettings
+from gateway.floor import TICK_SECONDS
 from gateway.resume import Claim, Memories, Past, unheard
-from gateway.resume_memory import FRESH_SECONDS, LONG_BYTES, MAX_BYTES, CallMemory
+from gateway.resume_memory import (
+    FRESH_SECONDS,
+    HEARTBEAT_SECONDS,
+    LONG_BYTES,
+    MAX_BYTES,
+    CallMemory,
+)
 from tests.gateway.rig import RATE, Rig, silence, speech
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.call.v1 import call_pb2, memory_pb2
@@ -84,8 +91,10 @@ class Sealed(Rig):
             self.committed, self.digits = remember.caller_offset, remember.digits
         return remember
 
-    def due(self) -> do.Remember | None:
-        return self.take(self.memory.due(self.call, self.pressed, self.now))
+    def due(self, given_at: float | None = None) -> do.Remember | None:
+        """Say when the caller was given something else; by default it is all the time."""
+        given_at = self.now if given_at is None else given_at
+        return self.take(self.memory.due(self.call, self.pressed, given_at, self.now))
 
     def past(self, heard: int = 0, attempt: int = 1, after: float = 0.0) -> Past:
         start = call_pb2.Start()
@@ -134,6 +143,22 @@ def test_a_silent_caller_need_not_keep_its_silence() -> None:
         told += rig.due() is not None
     assert rig.sent_offset - rig.committed < 2 * RATE
     assert told <= 11
+    assert len(rig.held) == 1
+
+
+def test_a_caller_to_whom_nobody_speaks_hears_something_all_the_same() -> None:
+    rig = Sealed(CallSettings(rate=RATE))
+    rig.begin()
+    given_at, times = rig.now, [rig.now]
+    for tick in range(500):
+        rig.hear(silence(TICK_SECONDS))
+        if 200 <= tick < 300:
+            given_at = rig.now
+        remember = rig.due(given_at)
+        if remember is not None or rig.now == given_at:
+            times.append(rig.now)
+    assert max(np.diff(times)) <= HEARTBEAT_SECONDS + 1e-6
+    assert len(times) <= 100 + 400 * TICK_SECONDS / (HEARTBEAT_SECONDS - TICK_SECONDS) + 5
     assert len(rig.held) == 1
 
 

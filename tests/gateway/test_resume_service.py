@@ -11,6 +11,8 @@ import grpc.aio
 import numpy as np
 import pytest
 
+from gateway.resume_memory import HEARTBEAT_SECONDS
+from tests.gateway.caller import Caller
 from tests.gateway.pair import KEY, Holder, pair
 from tests.gateway.rig import silence, speech
 from voicemesh.api.audio.v1 import audio_pb2
@@ -110,6 +112,19 @@ async def test_the_memory_comes_before_the_audio_that_it_tells_of(tmp_path: Path
     before_audio = [each for each in caller.got[: kinds.index("audio")] if each.HasField("resume")]
     assert [each.resume.restarts for each in before_audio].count(True) == 1
     assert sum(bool(each.resume.segment) for each in before_audio) >= 2
+
+
+async def test_a_silent_gateway_lets_its_caller_hear_that_it_lives(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (first, _):
+        caller = Holder(first)
+        started = await caller.start()
+        assert started.heartbeat.ToTimedelta().total_seconds() == HEARTBEAT_SECONDS
+        for _ in range(3):
+            await caller.until("resume", lambda message: not message.resume.segment)
+        await caller.hang_up()
+        other = Caller(first)
+        assert not (await other.start()).HasField("heartbeat")
+        await other.hang_up()
 
 
 async def test_a_caller_who_cannot_resume_is_told_nothing(tmp_path: Path) -> None:

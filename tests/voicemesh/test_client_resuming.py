@@ -14,6 +14,7 @@ from voicemesh.client.resuming import (
     GiveUp,
     Leave,
     LineEnded,
+    LineSpoke,
     LineStood,
     MoveAsked,
     Phase,
@@ -126,8 +127,69 @@ def test_lines_that_break_at_once_are_given_up_in_the_end() -> None:
         assert now < 120
 
 
+def ticked(
+    lines: Resuming, begin: float, end: float, *, bound: bool = False
+) -> list[state.Command]:
+    """Let time pass in ticks of 20 ms; return what came of it."""
+    count = round((end - begin) / 0.02)
+    return [
+        command
+        for tick in range(1, count + 1)
+        for command in lines.handle(Ticked(bound), begin + tick * 0.02)
+    ]
+
+
+def test_a_line_that_falls_silent_broke() -> None:
+    lines = Resuming(0, silence=0.4)
+    assert ticked(lines, 0, 0.38) == []
+    lines.handle(LineSpoke(0), 0.38)
+    assert ticked(lines, 0.38, 0.76) == []
+    assert ticked(lines, 0.76, 0.8) == [Drop(0), Dial(1)]
+    lines.handle(LineStood(1, silence=0.4), 0.82)
+    assert lines.current == 1
+
+
+def test_a_line_that_promised_nothing_may_be_silent() -> None:
+    assert ticked(Resuming(0), 0, 60) == []
+
+
+def test_a_silent_line_is_waited_for_where_nothing_could_take_its_place() -> None:
+    lines = Resuming(0, silence=0.4)
+    assert ticked(lines, 0, 5, bound=True) == []
+    assert ticked(lines, 5, 5.02) == [Drop(0), Dial(1)]
+
+
+@given(st.floats(0.1, 30))
+def test_what_this_process_is_late_by_is_no_silence(late: float) -> None:
+    lines = Resuming(0, silence=0.4)
+    ticked(lines, 0, 0.2)
+    assert lines.handle(Ticked(), 0.2 + late) == []
+    assert ticked(lines, 0.2 + late, 0.2 + late + 0.18) == []
+    # What had come meanwhile was read by then, or there was nothing.
+    assert Dial(1) in ticked(lines, 0.38 + late, 0.38 + late + 0.3)
+
+
+def test_lines_that_fall_silent_one_after_another_are_waited_for_longer() -> None:
+    lines, now, waits = Resuming(0, silence=0.4), 0.0, []
+    for number in range(1, 7):
+        began = now
+        while Dial(number) not in ticked(lines, now, now + 0.02):
+            now += 0.02
+        now += 0.02
+        waits.append(now - began)
+        lines.handle(LineStood(number, silence=0.4), now)
+    # Up to 60 ms more for the pause between two failures.
+    assert waits == pytest.approx([0.4, 0.8, 1.6, 3.2, 3.2, 3.2], abs=0.1)
+    for _ in range(60):
+        now += 0.2
+        lines.handle(LineSpoke(6), now)
+        lines.handle(Ticked(), now)
+    assert Dial(7) in ticked(lines, now, now + 0.42)
+
+
 events = st.one_of(
     st.tuples(st.just("stood"), st.integers(0, 9), st.booleans()),
+    st.tuples(st.just("spoke"), st.integers(0, 9), st.none()),
     st.tuples(st.just("ended"), st.integers(0, 9), st.sampled_from(["", "denied", "superseded"])),
     st.tuples(st.just("move"), st.floats(0, 5), st.none()),
     st.tuples(st.just("tick"), st.floats(0, 1), st.none()),
@@ -138,7 +200,9 @@ events = st.one_of(
 def event_of(what: str, first: object, second: object) -> state.Event:
     match what:
         case "stood":
-            return LineStood(int(str(first)), bool(second))
+            return LineStood(int(str(first)), bool(second), 0.4)
+        case "spoke":
+            return LineSpoke(int(str(first)))
         case "ended":
             errors: dict[object, VoicemeshError] = {"denied": DENIED, "superseded": Superseded("x")}
             return LineEnded(int(str(first)), errors.get(second), second == "superseded")
@@ -153,7 +217,7 @@ class Watched:
     """Lines as the shell has them, and what must hold of them whatever happens."""
 
     def __init__(self) -> None:
-        self.lines, self.now, self.open = Resuming(0), 0.0, {0}
+        self.lines, self.now, self.open = Resuming(0, 0.4), 0.0, {0}
         self.given_up = self.newest = 0
 
     def handle(self, event: state.Event) -> None:

@@ -46,7 +46,7 @@ class Peer:
 async def test_a_process_whose_loop_is_blocked_looks_dead() -> None:
     with ExitStack() as stack:
         mine, other = Peer(stack), Peer(stack)
-        async with cut_while_blocked(mine.port):
+        async with cut_while_blocked(mine.port, lambda: True):
             reader, ended = mine.watch()
             # Which blocks this loop.
             reader.join(10)
@@ -59,12 +59,28 @@ async def test_a_process_whose_loop_is_blocked_looks_dead() -> None:
 async def test_it_leaves_a_loop_alone_that_turns() -> None:
     with ExitStack() as stack:
         peer = Peer(stack)
-        async with cut_while_blocked(peer.port):
+        async with cut_while_blocked(peer.port, lambda: True):
             turned = asyncio.Event()
             asyncio.get_running_loop().call_later(LONG, turned.set)
             await turned.wait()
             peer.near.send(b"x")
             assert peer.far.recv(1) == b"x"
+
+
+async def test_it_cuts_nobody_off_who_could_not_go_elsewhere() -> None:
+    asked = threading.Event()
+
+    def may_cut() -> bool:
+        asked.set()
+        return False
+
+    with ExitStack() as stack:
+        peer = Peer(stack)
+        async with cut_while_blocked(peer.port, may_cut):
+            # Which blocks this loop.
+            asked.wait(10)
+        peer.near.send(b"x")
+        assert peer.far.recv(1) == b"x"
 
 
 def rounds(gaps: list[float], turning: list[bool]) -> list[bool]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import grpc.aio
+    from google.protobuf.duration_pb2 import Duration
 
     from voicemesh.client.line import Line
 
@@ -34,6 +35,8 @@ FATAL = (
 """After these a call is not resumed: another gateway would say the same, or somebody has it."""
 LEAVE_SECONDS = 2.0
 """How long a gateway may take to end a line that was left."""
+SILENT_BEATS = 2
+"""Heartbeats that a gateway may be late by before its line counts as broken."""
 
 
 class LinesUser(Protocol):
@@ -110,7 +113,7 @@ class Lines:
 
     def tick(self) -> None:
         """Let time pass."""
-        self._handle(state.Ticked())
+        self._handle(state.Ticked(bound=not self._memory))
 
     def over(self) -> None:
         """Take note that the call has ended."""
@@ -150,22 +153,22 @@ class Lines:
         held = self._lines[number]
         held.line, held.started = line, started
         if self._state is None:
-            self._state = state.Resuming(self._clock())
+            self._state = state.Resuming(self._clock(), _silence(started))
             self._begin_to_send(held, Reader())
             self._stands.set_result(started)
         else:
             stale = held.version != self._memory.version
-            self._handle(state.LineStood(number, stale))
+            self._handle(state.LineStood(number, stale, _silence(started)))
 
     def _came(self, number: int, message: call_pb2.ConverseResponse) -> None:
         if self._state is None or number != self._state.current:
             return
+        self._handle(state.LineSpoke(number))
         match message.WhichOneof("message"):
             case "resume":
                 self._remember(message.resume)
             case "go_away":
-                deadline = message.go_away.deadline
-                self._handle(state.MoveAsked(deadline.seconds + deadline.nanos / 1e9))
+                self._handle(state.MoveAsked(_seconds(message.go_away.deadline)))
             case _:
                 self._user.came(message)
 
@@ -276,6 +279,15 @@ class Lines:
             held.task.cancel()
             self._leaving.add(held.task)
             held.task.add_done_callback(self._leaving.discard)
+
+
+def _silence(started: call_pb2.Started) -> float | None:
+    """Return how long nothing may come over a line, if its gateway promised anything."""
+    return SILENT_BEATS * _seconds(started.heartbeat) or None
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _broke_off() -> errors.Unavailable:

@@ -10,6 +10,8 @@ States:
     UP ── broke ──► SEEKING ── stood ──► UP      no current line while SEEKING
     UP ── asked ──► MOVING ── stood ──► UP       another is dialled beside the current one
     OVER ◄── every state
+
+A line over which nothing comes for too long broke, too.
 """
 
 from __future__ import annotations
@@ -35,6 +37,12 @@ MAX_PENDING = 3
 """Lines dialled at a time."""
 STEADY_SECONDS = 1.0
 """How long a line has to stand for the next break not to count as one more failure."""
+OWN_LATENESS_SECONDS = 0.05
+"""From so much on it was this process that was late: what came meanwhile is yet to be read."""
+CALM_SECONDS = 2.0
+"""How long a line has to have spoken for its silence not to count as one more. Until then each is
+waited for twice as long as the one before, lest callers chase each other around slow gateways."""
+MAX_DOUBLINGS = 3
 
 
 class Phase(Enum):
@@ -53,6 +61,15 @@ class LineStood:
     line: int
     stale: bool = False
     """Whether the call went on over the current line since this one was dialled."""
+    silence: float | None = None
+    """How long nothing may come over it, seconds; None: as long as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineSpoke:
+    """Something came over a line."""
+
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +94,16 @@ class MoveAsked:
 class Ticked:
     """Time passed."""
 
+    bound: bool = False
+    """Whether the call could go on over no other line, so that a silent one is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallOver:
     """The call ended."""
 
 
-Event: TypeAlias = LineStood | LineEnded | MoveAsked | Ticked | CallOver
+Event: TypeAlias = LineStood | LineSpoke | LineEnded | MoveAsked | Ticked | CallOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,8 @@ Command: TypeAlias = Dial | Drop | Switch | Leave | GiveUp
 class Resuming:
     """One call's lines; `now` in seconds. It begins with line 0, which stands."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, silence: float | None = None) -> None:
+        """`silence`: how long nothing may come over line 0, seconds; None: as long as it likes."""
         self.phase = Phase.UP
         self.current: int | None = 0
         """The line that counts."""
@@ -136,6 +157,9 @@ class Resuming:
         self._tried = 0
         self._began = self._up_since = now
         self._due = self._until = 0.0
+        self._silence = silence
+        self._spoke = self._ticked_at = now
+        self._fell_silent = 0
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take an event."""
@@ -154,8 +178,14 @@ class Resuming:
             return [Drop(line)]
         old, self.current = self.current, line
         self.phase, self._up_since = Phase.UP, now
+        self._silence, self._spoke = event.silence, now
         leave: list[Command] = [] if old is None else [Leave(old)]
         return [Switch(line), *leave, *self._drop_pending()]
+
+    def _spoken(self, event: LineSpoke, now: float) -> list[Command]:
+        if event.line == self.current:
+            self._spoke = now
+        return []
 
     def _ended(self, event: LineEnded, now: float) -> list[Command]:
         # A line of ours that was dropped may have got there all the same; nobody took the call.
@@ -200,8 +230,22 @@ class Resuming:
         self._until = now + event.seconds
         return self._go_on(now)
 
-    def _ticked(self, _event: Ticked, now: float) -> list[Command]:
-        return self._go_on(now)
+    def _ticked(self, event: Ticked, now: float) -> list[Command]:
+        late, self._ticked_at = now - self._ticked_at, now
+        if late >= OWN_LATENESS_SECONDS:
+            self._spoke = min(self._spoke + late, now)
+        line = self.current
+        if line is None or event.bound or not self._is_silent(now):
+            return self._go_on(now)
+        self._fell_silent += 1
+        return [Drop(line), *self._broke(None, now)]
+
+    def _is_silent(self, now: float) -> bool:
+        if self._silence is None:
+            return False
+        if self._spoke - self._up_since >= CALM_SECONDS:
+            self._fell_silent = 0
+        return now - self._spoke >= self._silence * 2.0 ** min(self._fell_silent, MAX_DOUBLINGS)
 
     def _over(self, _event: CallOver, _now: float) -> list[Command]:
         self.phase = Phase.OVER
@@ -237,6 +281,7 @@ class Resuming:
 
 _HANDLERS: Mapping[type, Callable[[Resuming, Any, float], list[Command]]] = {
     LineStood: Resuming._stood,
+    LineSpoke: Resuming._spoken,
     LineEnded: Resuming._ended,
     MoveAsked: Resuming._move,
     Ticked: Resuming._ticked,

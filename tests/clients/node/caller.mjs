@@ -19,6 +19,8 @@ const GREETING_MS = 3000; // a bot may have no greeting
 const REPLY_MS = 20000;
 const RESUME_MS = 8000; // how long a call may be without a gateway
 const KEPT_SECONDS = 30;
+const SILENT_BEATS = 2; // heartbeats that a gateway may be late by
+const OWN_LATENESS_MS = 100; // a tick later than this says nothing of the gateway
 const CHANNEL = {
   "grpc.use_local_subchannel_pool": 1,
   "grpc.keepalive_time_ms": 1000,
@@ -152,6 +154,7 @@ class Caller {
 
   /** Takes every frame that is due: a late timer delays none of the following ones. */
   tick() {
+    this.listenForSilence();
     while (!this.hungUp && now() >= this.begun + (this.offset / this.frame) * FRAME_MS) {
       const data = this.speech.shift() ?? Buffer.alloc(2 * this.frame);
       this.kept.push({ audio: { offset: this.offset, data } });
@@ -183,15 +186,31 @@ class Caller {
     }
   }
 
+  /** Takes a gateway for dead that has said nothing for too long, if the call can go on without. */
+  listenForSilence() {
+    const line = this.line;
+    const late = now() - (this.tickedAt ?? now());
+    this.tickedAt = now();
+    if (!line?.silenceMs || !this.segments.length || this.ended) return;
+    if (late > OWN_LATENESS_MS) line.spokeAt = Math.min(line.spokeAt + late, now());
+    if (now() - line.spokeAt < line.silenceMs) return;
+    line.close();
+    this.lineEnded(line, null);
+  }
+
   came(line, message) {
-    if (message.message === "started" && line !== this.line) return this.switchTo(line, message);
+    line.spokeAt = now();
+    if (message.message === "started") {
+      line.silenceMs = SILENT_BEATS * (milliseconds(message.started.heartbeat) ?? 0);
+      if (line !== this.line) return this.switchTo(line, message);
+    }
     if (line === this.line) this.take(message);
   }
 
   lineEnded(line, error) {
-    this.lines.delete(line);
+    const known = this.lines.delete(line);
     line.client.close();
-    if (this.over) return;
+    if (this.over || !known) return;
     const lost = error ?? new Error("the call broke off");
     if (this.ended && line === this.line) return this.end(this.resolve);
     if (line.isFinal(error) && (line === this.line || !this.line)) {

@@ -28,7 +28,7 @@ from voicemesh.api.journal.v1 import journal_pb2 as voicemesh_dot_api_dot_journa
 from voicemesh.api.journal.v1 import turn_pb2 as voicemesh_dot_api_dot_journal_dot_v1_dot_turn__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n voicemesh/api/call/v1/call.proto\x12\x15voicemesh.api.call.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a&voicemesh/api/journal/v1/journal.proto\x1a#voicemesh/api/journal/v1/turn.proto\"\x8e\x02\n\x0f\x43onverseRequest\x12-\n\x05start\x18\x01 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.StartH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12+\n\x04\x64tmf\x18\x03 \x01(\x0b\x32\x1b.voicemesh.api.call.v1.DtmfH\x00\x12\x30\n\x07hang_up\x18\x04 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.HangUpH\x00\x12-\n\x05leave\x18\x05 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.LeaveH\x00\x42\t\n\x07message\"\xe6\x03\n\x10\x43onverseResponse\x12\x31\n\x07started\x18\x01 \x01(\x0b\x32\x1e.voicemesh.api.call.v1.StartedH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12-\n\x05\x63lear\x18\x03 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.ClearH\x00\x12\x37\n\ntranscript\x18\x04 \x01(\x0b\x32!.voicemesh.api.call.v1.TranscriptH\x00\x12\x34\n\x04turn\x18\x05 \x01(\x0b\x32$.voicemesh.api.journal.v1.TurnReportH\x00\x12/\n\x06\x61\x63tion\x18\x06 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.ActionH\x00\x12-\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.EndedH\x00\x12/\n\x06resume\x18\x08 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.ResumeH\x00\x12\x30\n\x07go_away\x18\t \x01(\x0b\x32\x1d.voicemesh.api.call.v1.GoAwayH\x00\x42\t\n\x07message\"\xe1\x02\n\x05Start\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12:\n\rcaller_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x37\n\nbot_format\x18\x03 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x05 \x01(\t\x12>\n\tvariables\x18\x06 \x03(\x0b\x32+.voicemesh.api.call.v1.Start.VariablesEntry\x12\x11\n\tresumable\x18\x07 \x01(\x08\x12\x31\n\x06resume\x18\x08 \x01(\x0b\x32!.voicemesh.api.call.v1.Resumption\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x01\n\nResumption\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08segments\x18\x02 \x03(\x0c\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x15\n\rcaller_offset\x18\x04 \x01(\x03\x12\x13\n\x0bheld_offset\x18\x05 \x01(\x03\x12\x14\n\x0cheard_offset\x18\x06 \x01(\x03\x12\x16\n\x0e\x61rrived_offset\x18\x07 \x01(\x03\"\x07\n\x05Leave\"\x15\n\x04\x44tmf\x12\r\n\x05\x64igit\x18\x01 \x01(\t\"\x08\n\x06HangUp\"\xa1\x01\n\x07Started\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x37\n\nbot_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x15\n\rwanted_offset\x18\x05 \x01(\x03\x12\x14\n\x0cknown_digits\x18\x06 \x01(\x05\"_\n\x06Resume\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12\x10\n\x08restarts\x18\x02 \x01(\x08\x12\x18\n\x10\x63ommitted_offset\x18\x03 \x01(\x03\x12\x18\n\x10\x63ommitted_digits\x18\x04 \x01(\x05\"5\n\x06GoAway\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x17\n\x05\x43lear\x12\x0e\n\x06offset\x18\x01 \x01(\x03\"~\n\nTranscript\x12/\n\x07speaker\x18\x01 \x01(\x0e\x32\x1e.voicemesh.api.call.v1.Speaker\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\"\x81\x01\n\x06\x41\x63tion\x12\x33\n\x08transfer\x18\x01 \x01(\x0b\x32\x1f.voicemesh.api.call.v1.TransferH\x00\x12\x38\n\x0bsend_digits\x18\x02 \x01(\x0b\x32!.voicemesh.api.call.v1.SendDigitsH\x00\x42\x08\n\x06\x61\x63tion\"\x1a\n\x08Transfer\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"\x98\x01\n\x05\x45nded\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .voicemesh.api.call.v1.EndReason\x12\x30\n\x07journal\x18\x02 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*G\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPEAKER_CALLER\x10\x01\x12\x0f\n\x0bSPEAKER_BOT\x10\x02*\x95\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45ND_REASON_CALLER_HUNG_UP\x10\x01\x12\x1a\n\x16\x45ND_REASON_BOT_HUNG_UP\x10\x02\x12\x1a\n\x16\x45ND_REASON_TRANSFERRED\x10\x03\x12\x15\n\x11\x45ND_REASON_FAILED\x10\x04\x32n\n\x0b\x43\x61llService\x12_\n\x08\x43onverse\x12&.voicemesh.api.call.v1.ConverseRequest\x1a\'.voicemesh.api.call.v1.ConverseResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n voicemesh/api/call/v1/call.proto\x12\x15voicemesh.api.call.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a&voicemesh/api/journal/v1/journal.proto\x1a#voicemesh/api/journal/v1/turn.proto\"\x8e\x02\n\x0f\x43onverseRequest\x12-\n\x05start\x18\x01 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.StartH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12+\n\x04\x64tmf\x18\x03 \x01(\x0b\x32\x1b.voicemesh.api.call.v1.DtmfH\x00\x12\x30\n\x07hang_up\x18\x04 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.HangUpH\x00\x12-\n\x05leave\x18\x05 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.LeaveH\x00\x42\t\n\x07message\"\xe6\x03\n\x10\x43onverseResponse\x12\x31\n\x07started\x18\x01 \x01(\x0b\x32\x1e.voicemesh.api.call.v1.StartedH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12-\n\x05\x63lear\x18\x03 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.ClearH\x00\x12\x37\n\ntranscript\x18\x04 \x01(\x0b\x32!.voicemesh.api.call.v1.TranscriptH\x00\x12\x34\n\x04turn\x18\x05 \x01(\x0b\x32$.voicemesh.api.journal.v1.TurnReportH\x00\x12/\n\x06\x61\x63tion\x18\x06 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.ActionH\x00\x12-\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.EndedH\x00\x12/\n\x06resume\x18\x08 \x01(\x0b\x32\x1d.voicemesh.api.call.v1.ResumeH\x00\x12\x30\n\x07go_away\x18\t \x01(\x0b\x32\x1d.voicemesh.api.call.v1.GoAwayH\x00\x42\t\n\x07message\"\xe1\x02\n\x05Start\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12:\n\rcaller_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x37\n\nbot_format\x18\x03 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x05 \x01(\t\x12>\n\tvariables\x18\x06 \x03(\x0b\x32+.voicemesh.api.call.v1.Start.VariablesEntry\x12\x11\n\tresumable\x18\x07 \x01(\x08\x12\x31\n\x06resume\x18\x08 \x01(\x0b\x32!.voicemesh.api.call.v1.Resumption\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x01\n\nResumption\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08segments\x18\x02 \x03(\x0c\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x15\n\rcaller_offset\x18\x04 \x01(\x03\x12\x13\n\x0bheld_offset\x18\x05 \x01(\x03\x12\x14\n\x0cheard_offset\x18\x06 \x01(\x03\x12\x16\n\x0e\x61rrived_offset\x18\x07 \x01(\x03\"\x07\n\x05Leave\"\x15\n\x04\x44tmf\x12\r\n\x05\x64igit\x18\x01 \x01(\t\"\x08\n\x06HangUp\"\xcf\x01\n\x07Started\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x37\n\nbot_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x15\n\rwanted_offset\x18\x05 \x01(\x03\x12\x14\n\x0cknown_digits\x18\x06 \x01(\x05\x12,\n\theartbeat\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x06Resume\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12\x10\n\x08restarts\x18\x02 \x01(\x08\x12\x18\n\x10\x63ommitted_offset\x18\x03 \x01(\x03\x12\x18\n\x10\x63ommitted_digits\x18\x04 \x01(\x05\"5\n\x06GoAway\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x17\n\x05\x43lear\x12\x0e\n\x06offset\x18\x01 \x01(\x03\"~\n\nTranscript\x12/\n\x07speaker\x18\x01 \x01(\x0e\x32\x1e.voicemesh.api.call.v1.Speaker\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\"\x81\x01\n\x06\x41\x63tion\x12\x33\n\x08transfer\x18\x01 \x01(\x0b\x32\x1f.voicemesh.api.call.v1.TransferH\x00\x12\x38\n\x0bsend_digits\x18\x02 \x01(\x0b\x32!.voicemesh.api.call.v1.SendDigitsH\x00\x42\x08\n\x06\x61\x63tion\"\x1a\n\x08Transfer\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"\x98\x01\n\x05\x45nded\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .voicemesh.api.call.v1.EndReason\x12\x30\n\x07journal\x18\x02 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*G\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPEAKER_CALLER\x10\x01\x12\x0f\n\x0bSPEAKER_BOT\x10\x02*\x95\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45ND_REASON_CALLER_HUNG_UP\x10\x01\x12\x1a\n\x16\x45ND_REASON_BOT_HUNG_UP\x10\x02\x12\x1a\n\x16\x45ND_REASON_TRANSFERRED\x10\x03\x12\x15\n\x11\x45ND_REASON_FAILED\x10\x04\x32n\n\x0b\x43\x61llService\x12_\n\x08\x43onverse\x12&.voicemesh.api.call.v1.ConverseRequest\x1a\'.voicemesh.api.call.v1.ConverseResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_START_VARIABLESENTRY']._loaded_options = None
   _globals['_START_VARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_SPEAKER']._serialized_start=2335
-  _globals['_SPEAKER']._serialized_end=2406
-  _globals['_ENDREASON']._serialized_start=2409
-  _globals['_ENDREASON']._serialized_end=2558
+  _globals['_SPEAKER']._serialized_start=2381
+  _globals['_SPEAKER']._serialized_end=2452
+  _globals['_ENDREASON']._serialized_start=2455
+  _globals['_ENDREASON']._serialized_end=2604
   _globals['_CONVERSEREQUEST']._serialized_start=205
   _globals['_CONVERSEREQUEST']._serialized_end=475
   _globals['_CONVERSERESPONSE']._serialized_start=478
@@ -58,23 +58,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANGUP']._serialized_start=1511
   _globals['_HANGUP']._serialized_end=1519
   _globals['_STARTED']._serialized_start=1522
-  _globals['_STARTED']._serialized_end=1683
-  _globals['_RESUME']._serialized_start=1685
-  _globals['_RESUME']._serialized_end=1780
-  _globals['_GOAWAY']._serialized_start=1782
-  _globals['_GOAWAY']._serialized_end=1835
-  _globals['_CLEAR']._serialized_start=1837
-  _globals['_CLEAR']._serialized_end=1860
-  _globals['_TRANSCRIPT']._serialized_start=1862
-  _globals['_TRANSCRIPT']._serialized_end=1988
-  _globals['_ACTION']._serialized_start=1991
-  _globals['_ACTION']._serialized_end=2120
-  _globals['_TRANSFER']._serialized_start=2122
-  _globals['_TRANSFER']._serialized_end=2148
-  _globals['_SENDDIGITS']._serialized_start=2150
-  _globals['_SENDDIGITS']._serialized_end=2178
-  _globals['_ENDED']._serialized_start=2181
-  _globals['_ENDED']._serialized_end=2333
-  _globals['_CALLSERVICE']._serialized_start=2560
-  _globals['_CALLSERVICE']._serialized_end=2670
+  _globals['_STARTED']._serialized_end=1729
+  _globals['_RESUME']._serialized_start=1731
+  _globals['_RESUME']._serialized_end=1826
+  _globals['_GOAWAY']._serialized_start=1828
+  _globals['_GOAWAY']._serialized_end=1881
+  _globals['_CLEAR']._serialized_start=1883
+  _globals['_CLEAR']._serialized_end=1906
+  _globals['_TRANSCRIPT']._serialized_start=1908
+  _globals['_TRANSCRIPT']._serialized_end=2034
+  _globals['_ACTION']._serialized_start=2037
+  _globals['_ACTION']._serialized_end=2166
+  _globals['_TRANSFER']._serialized_start=2168
+  _globals['_TRANSFER']._serialized_end=2194
+  _globals['_SENDDIGITS']._serialized_start=2196
+  _globals['_SENDDIGITS']._serialized_end=2224
+  _globals['_ENDED']._serialized_start=2227
+  _globals['_ENDED']._serialized_end=2379
+  _globals['_CALLSERVICE']._serialized_start=2606
+  _globals['_CALLSERVICE']._serialized_end=2716
 # @@protoc_insertion_point(module_scope)

@@ -413,6 +413,7 @@ class Started(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     WANTED_OFFSET_FIELD_NUMBER: _builtins.int
     KNOWN_DIGITS_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Output only. Identity of the call, lower case."""
     replica: _builtins.str
@@ -429,6 +430,13 @@ class Started(_message.Message):
     def bot_format(self) -> _audio_pb2.AudioFormat:
         """Output only. Form of the audio that the caller will hear; its offsets count in its samples."""
 
+    @_builtins.property
+    def heartbeat(self) -> _duration_pb2.Duration:
+        """Output only. How often a caller who is resumable is sent something at least, be it an empty
+        `resume`; > 0. One who hears nothing for twice as long takes the stream for broken. Absent: there
+        is no such promise.
+        """
+
     def __init__(
         self,
         *,
@@ -438,10 +446,11 @@ class Started(_message.Message):
         region: _builtins.str = ...,
         wanted_offset: _builtins.int = ...,
         known_digits: _builtins.int = ...,
+        heartbeat: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "heartbeat", b"heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "call_id", b"call_id", "known_digits", b"known_digits", "region", b"region", "replica", b"replica", "wanted_offset", b"wanted_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "call_id", b"call_id", "heartbeat", b"heartbeat", "known_digits", b"known_digits", "region", b"region", "replica", b"replica", "wanted_offset", b"wanted_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

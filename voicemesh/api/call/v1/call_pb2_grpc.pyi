@@ -32,7 +32,8 @@ class CallServiceStub:
     ends without `ended` broke, whatever its status: the caller opens another one, on a connection
     of its own, with `start.resume`, reads `started`, sends again what it had sent from
     `wanted_offset` on, as fast as it goes, and speaks on in real time. The bot's offsets go on too;
-    samples received already may come again and are to be dropped. A caller never resumes after
+    samples received already may come again and are to be dropped. A stream on which nothing comes
+    for twice `started.heartbeat` broke as well: its gateway hangs. A caller never resumes after
     UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND and
     ABORTED. On `go_away` it does the same beside the stream that still stands, and sends `leave` on
     that one when the other has answered.
@@ -70,7 +71,8 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         ends without `ended` broke, whatever its status: the caller opens another one, on a connection
         of its own, with `start.resume`, reads `started`, sends again what it had sent from
         `wanted_offset` on, as fast as it goes, and speaks on in real time. The bot's offsets go on too;
-        samples received already may come again and are to be dropped. A caller never resumes after
+        samples received already may come again and are to be dropped. A stream on which nothing comes
+        for twice `started.heartbeat` broke as well: its gateway hangs. A caller never resumes after
         UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND and
         ABORTED. On `go_away` it does the same beside the stream that still stands, and sends `leave` on
         that one when the other has answered.
