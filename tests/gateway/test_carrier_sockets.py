@@ -57,6 +57,7 @@ async def test_a_carriers_caller_is_answered_in_their_own_words(tmp_path: Path) 
         held.send(twilio("stop", callSid="CA1"))
         assert await held.refusal() == (1000, "")
         await here.gateway.live.wait_empty()
+        await here.echo.byes.wait()
         assert here.echo.reasons == ["caller_hung_up"]
 
 

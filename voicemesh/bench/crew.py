@@ -24,10 +24,12 @@ _TELL_SECONDS = 40.0
 _LINE_BYTES = 256 * 1024 * 1024
 
 
-def jobs(target: str, bot: str, calls: int, procs: int, manner: Manner) -> list[Job]:
+def jobs(
+    target: str, bot: str, calls: int, procs: int, manner: Manner, leg: str = "grpc"
+) -> list[Job]:
     """Share calls out, neighbours to different processes."""
     return [
-        Job(target, bot, tuple(range(number, calls, procs)), calls, manner)
+        Job(target, bot, tuple(range(number, calls, procs)), calls, manner, leg)
         for number in range(min(procs, calls))
     ]
 

@@ -47,6 +47,19 @@ class Leg(Protocol):
         """End the call; `run` returns when it is over."""
 
 
+class Line(Protocol):
+    """The way of one process's callers to the mesh."""
+
+    async def open(self, seconds: float) -> None:
+        """Connect; raise TimeoutError if that takes too long."""
+
+    def leg(self, caller: Caller, tally: Tally, clip: Clip) -> Leg:
+        """Return a leg for one more call."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
 class GrpcLeg:
     """A call over `CallService.Converse`, as serialised messages both ways."""
 

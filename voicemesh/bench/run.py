@@ -41,6 +41,8 @@ class Load:
     """Where calls come in."""
     bot: str = "echo"
     """Whom they call."""
+    leg: str = "grpc"
+    """How they come: a name in `voicemesh.bench.lines`."""
     calls: int = 50
     """How many at once."""
     seconds: float = 30.0
@@ -77,7 +79,7 @@ async def measure(load: Load, mesh: LocalMesh | None = None) -> Outcome:
     """Hold the calls and return what was measured; `mesh` tells what its processes used."""
     before = await mesh.members() if mesh else None
     manner = load.manner()
-    wanted = jobs(load.target, load.bot, load.calls, load.processes(), manner)
+    wanted = jobs(load.target, load.bot, load.calls, load.processes(), manner, load.leg)
     async with assembled(wanted) as crew:
         watch = Watch(before, crew.pids)
         with _pinned(before, crew.pids, wanted=load.pin):

@@ -18,11 +18,11 @@ import uvloop
 
 from voicemesh.bench.caller import Caller, Manner, Phase
 from voicemesh.bench.clip import FRAME_SECONDS, RATE, recorded
-from voicemesh.bench.legs import GrpcLine
+from voicemesh.bench.lines import LINES
 from voicemesh.bench.tally import Tally
 
 if TYPE_CHECKING:
-    from voicemesh.bench.legs import Leg
+    from voicemesh.bench.legs import Leg, Line
 
 PHASES = 4
 """Calls are spread over so many instants of each 20 ms, as real callers are; frames of all calls
@@ -45,6 +45,8 @@ class Job:
     calls: int
     """How many all processes hold."""
     manner: Manner
+    leg: str = "grpc"
+    """How they come: a name in `voicemesh.bench.lines`."""
     connect_seconds: float = 10.0
     """How long connecting may take."""
 
@@ -85,7 +87,7 @@ class _Held:
 class Worker:
     """Places calls when they are due, and moves them all on by one clock."""
 
-    def __init__(self, job: Job, line: GrpcLine) -> None:
+    def __init__(self, job: Job, line: Line) -> None:
         self.tally = Tally()
         self._job = job
         self._line = line
@@ -157,7 +159,7 @@ async def _main() -> None:
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     job = Job.from_json(json.loads(await orders.readline()))
-    line = GrpcLine(job.target, job.bot, len(job.numbers))
+    line = LINES[job.leg](job.target, job.bot, len(job.numbers))
     try:
         await line.open(job.connect_seconds)
     except TimeoutError:

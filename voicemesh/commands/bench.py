@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from voicemesh.bench.lines import LINES
 from voicemesh.bench.mesh import LocalMesh, scripted_mesh
 from voicemesh.bench.report import curve, picture, step_line, summary
 from voicemesh.bench.run import Load, find_max, measure
@@ -54,6 +55,7 @@ _To = Annotated[
     typer.Option("--to", metavar="ADDRESS", help="Where calls come in. Default: the local mesh."),
 ]
 _Bot = Annotated[str, typer.Option("--bot", "-b", help="Bot to call; it must answer.")]
+_Leg = Annotated[str, typer.Option("--leg", help=f"How callers come: {' or '.join(LINES)}.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 _Pin = Annotated[
     bool, typer.Option("--pin", help="Keep the mesh and the load generator on different cores.")
@@ -113,6 +115,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ramp: _Ramp = None,
     to: _To = None,
     bot: _Bot = "echo",
+    leg: _Leg = "grpc",
     as_json: _Json = False,
     pin: _Pin = False,
     find_most: _FindMax = False,
@@ -141,9 +144,12 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if local and to:
         raise InvalidInput("--local", "cannot be used together with --to")
+    if leg not in LINES:
+        raise InvalidInput("--leg", f"is {leg!r}, not one of {', '.join(LINES)}")
     load = Load(
         target="",
         bot=bot,
+        leg=leg,
         calls=calls,
         seconds=seconds,
         ramp=ramp,
@@ -175,7 +181,7 @@ async def _bench(load: Load, wish: _Wish, console: Console) -> tuple[dict[str, A
         with console.status(f"{load.calls} calls at {load.target}"):
             outcome = await measure(load, mesh)
     console.print(summary(outcome))
-    return {"bot": load.bot} | outcome.as_json(), not outcome.failed
+    return {"bot": load.bot, "leg": load.leg} | outcome.as_json(), not outcome.failed
 
 
 async def _search(
@@ -200,7 +206,13 @@ async def _search(
     if wish.picture:
         picture(outcomes, wish.picture)
     told = [outcome.as_json() | {"shortcomings": why} for outcome, why in steps]
-    return {"bot": load.bot, "sustained_calls": found, "noisy": noisy, "steps": told}, found > 0
+    return {
+        "bot": load.bot,
+        "leg": load.leg,
+        "sustained_calls": found,
+        "noisy": noisy,
+        "steps": told,
+    }, found > 0
 
 
 def _leave_on_sigterm() -> None:
