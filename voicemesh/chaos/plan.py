@@ -33,6 +33,8 @@ class Kind(StrEnum):
     """It is replaced and drains."""
     DEPLOY = "deploy"
     """Every process is replaced, one after another."""
+    TOOL = "tool"
+    """SIGKILL to an orchestrator when it calls a tool: at no time of the plan's, but at each."""
 
 
 class Target(StrEnum):
@@ -82,7 +84,7 @@ def plan(
     dice = random.Random(seed)  # noqa: S311 - a schedule, no secret
     pairs, bag = _pairs(kinds, targets), list[tuple[Kind, Target | None]]()
     faults = []
-    for number in range(int(seconds / every)):
+    for number in range(int(seconds / every) if pairs else 0):
         at = (number + 0.5 + dice.uniform(-_JITTER, _JITTER)) * every
         if not bag:
             # Each once before any comes again, so that a short run misses none.
@@ -99,10 +101,12 @@ def _pairs(kinds: Sequence[Kind], targets: Sequence[Target]) -> list[tuple[Kind,
         if kind is Kind.DEPLOY:
             pairs.append((kind, None))
             continue
+        if kind is Kind.TOOL:
+            continue
         able = [each for each in targets if not (kind in _NEEDS_PYTHON and each in ENVOYS)]
         if not able:
             raise InvalidInput("--fault", f"{kind} cannot strike any of {', '.join(targets)}")
         pairs += [(kind, target) for target in able]
-    if not pairs:
+    if not kinds:
         raise InvalidInput("--fault", "name at least one")
     return pairs

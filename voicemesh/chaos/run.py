@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicemesh.bench.machine import machine
+from voicemesh.chaos.aim import Aim
 from voicemesh.chaos.caller import Caller, Held
 from voicemesh.chaos.faults import Injector
 from voicemesh.chaos.mesh import TOPOLOGY, Mesh, started
@@ -64,8 +65,11 @@ async def run(wish: Wish, say: Callable[[str], None]) -> Outcome:
             if wish.models != "scripted":
                 say("rehearsing a call")
                 talk = await rehearsed(mesh)
+            injector = Injector(mesh)
+            if Kind.TOOL in wish.kinds:
+                tool.kill_whoever_calls(Aim(wish.seed, mesh.members, injector.struck))
             try:
-                return await _run(_Run(wish, mesh, Injector(mesh), talk, tool.notes), faults, say)
+                return await _run(_Run(wish, mesh, injector, talk, tool.notes), faults, say)
             finally:
                 if wish.logs:
                     mesh.keep_logs(wish.logs)

@@ -8,7 +8,12 @@ import time
 from collections import defaultdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+from voicemesh.chaos.aim import Moment
+
+if TYPE_CHECKING:
+    from voicemesh.chaos.aim import Aim
 
 _MAX_BODY = 16 * 1024
 _IDLE_SECONDS = 30.0
@@ -56,12 +61,17 @@ class NoteService:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.notes = self.notes
         self._server.delay_seconds = delay_seconds
+        self._server.aim = None
         self._thread = threading.Thread(target=self._server.serve_forever, name="notes")
 
     @property
     def url(self) -> str:
         """Return its base address."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def kill_whoever_calls(self, aim: Aim) -> None:
+        """Let those who call be killed from now on."""
+        self._server.aim = aim
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -78,6 +88,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     notes: Notes
     delay_seconds: float
+    aim: Aim | None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,9 +105,17 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get("Idempotency-Key", "")
         # Half before and half behind the effect: a kill may strike on either side of it.
         time.sleep(self.server.delay_seconds / 2)
+        self._reached(Moment.ASKED, key)
         answer = self.server.notes.write(str(asked.get("text", "")), key)
+        self._reached(Moment.DONE, key)
         time.sleep(self.server.delay_seconds / 2)
         self._answer(HTTPStatus.OK, answer)
+        self._reached(Moment.ANSWERED, key)
+
+    def _reached(self, moment: Moment, key: str) -> None:
+        if self.server.aim is not None:
+            port, own_port = self.client_address[1], self.server.server_address[1]
+            self.server.aim.reached(moment, key, port, own_port)
 
     def _answer(self, status: HTTPStatus, body: str) -> None:
         data = body.encode()

@@ -46,7 +46,9 @@ _Seconds = Annotated[
 ]
 _Faults = Annotated[
     str,
-    typer.Option("--fault", help="Of kill, hang, loop, cut, drain, deploy; commas between them."),
+    typer.Option(
+        "--fault", help="Of kill, hang, loop, cut, drain, deploy, tool; commas between them."
+    ),
 ]
 _Targets = Annotated[
     str,
@@ -103,6 +105,8 @@ def chaos(  # noqa: PLR0913, PLR0917 - one parameter for each option
     * loop: its event loop is blocked for a second, while its other threads still answer pings.
     * cut: its connections swallow everything for 1 to 4 s.
     * drain: it is replaced and drains. deploy: everything is.
+    * tool: an orchestrator is killed each time it calls a tool, once or twice for each intent:
+      before the tool does it, behind that, or with its answer on the way.
 
     A gap is silence that an undisturbed call would not have had: a hole in the bot's sentence, or
     an answer that came more than 100 ms later than answers did before the first fault. It counts

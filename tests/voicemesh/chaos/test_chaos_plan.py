@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from voicemesh.chaos.plan import ENVOYS, Kind, Target, plan
 from voicemesh.errors import InvalidInput
 
-kinds = st.lists(st.sampled_from(Kind), min_size=1, unique=True)
+kinds = st.lists(st.sampled_from(sorted(set(Kind) - {Kind.TOOL})), min_size=1, unique=True)
 targets = st.lists(st.sampled_from(sorted(set(Target) - ENVOYS)), min_size=1, unique=True)
 
 
@@ -40,3 +40,8 @@ def test_an_envoy_has_no_event_loop_to_block() -> None:
     assert {fault.target for fault in faults} == {Target.TTS}
     with pytest.raises(InvalidInput, match="loop cannot strike"):
         plan(5, 100, 2, [Kind.LOOP], [Target.EDGE])
+
+
+def test_kills_at_tools_are_at_no_time_of_the_plans() -> None:
+    assert plan(6, 60, 2, [Kind.TOOL], list(Target)) == ()
+    assert Kind.TOOL not in {each.kind for each in plan(6, 60, 2, list(Kind), list(Target))}

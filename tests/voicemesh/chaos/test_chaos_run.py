@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from voicemesh.chaos.aim import NAME
 from voicemesh.cli import build
 
 if TYPE_CHECKING:
@@ -30,9 +31,20 @@ def test_calls_survive_the_orchestrators_that_are_killed(tmp_path: Path) -> None
     assert result.exit_code == 0
 
 
+@pytest.mark.slow
+def test_no_tool_is_called_twice_by_the_orchestrators_that_are_killed_as_they_call_it() -> None:
+    options = "--calls 6 --seconds 20 --fault tool --seed 3 --json"
+    result = CliRunner().invoke(build(), ["chaos", *options.split()])
+    told = json.loads(result.stdout)
+    assert not any(count for name, count in told.items() if name.endswith(LOSSES)), told["findings"]
+    assert told["faults"][NAME] >= 5
+    assert told["tool_requests"] > told["tool_calls"]
+    assert result.exit_code == 0
+
+
 LOSSES = ("_lost", "_repeated", "_wrong")
 
 
 def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
     result = CliRunner().invoke(build(), ["chaos", "--fault", "earthquake"])
-    assert "use kill, hang, loop, cut, drain, deploy" in str(result.exception)
+    assert "use kill, hang, loop, cut, drain, deploy, tool" in str(result.exception)
