@@ -32,6 +32,8 @@ class GatewaySettings(ServiceSettings):
     """How long it may take to say what to do with a call that comes in, seconds."""
     webhook_keep_seconds: float = Field(default=259200.0, ge=60, le=2592000)
     """How long an event is kept that the receiver does not take, seconds."""
+    carriers: str = ""
+    """Carriers file: accounts that place the calls which applications ask for; empty: none."""
     recordings: str = ""
     """Folder that gets the recordings that applications ask for, WAV files; empty records none."""
     numbers: str = ""

@@ -43,6 +43,8 @@ class Order:
     ring_seconds: float
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What must come along when the call does: the ticket."""
+    key: str = ""
+    """Idempotency key, for a carrier that knows such; at most 64 characters."""
 
 
 class Dialler(Protocol):
@@ -51,8 +53,7 @@ class Dialler(Protocol):
     async def dial(self, order: Order) -> str:
         """Place a call; return the carrier's name of it.
 
-        ``order.call_id`` identifies it: the same order again places nothing more. Raises
-        InvalidInput, Refused, Unavailable.
+        Raises the errors of `voicemesh.errors`; it is up to who asked to ask again.
         """
 
     async def cancel(self, name: str, call_id: str) -> None:

@@ -53,8 +53,8 @@ class Placing:
         ticket = room.tickets.write(
             call.call_id, bot.name, request.variables, call.start_time.seconds
         )
-        seconds = ring_seconds(request)
-        order = Order(call.call_id, request.callee, request.caller, seconds, ticket)
+        seconds, key = ring_seconds(request), request.idempotency_key
+        order = Order(call.call_id, request.callee, request.caller, seconds, ticket, key)
         until = asyncio.get_running_loop().time() + seconds + ARRIVAL_SECONDS
         dialling = Dialling(call, dialler, "", until)
         # Known before the carrier is: it may connect the call before it answers us.

@@ -202,6 +202,7 @@ class Guest:
             began.callee,
             route.variables,
             route.call_id or new_call_id(gateway.tag),
+            placed=route.placed,
             number=route.number,
         )
         if not self._over:
