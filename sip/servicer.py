@@ -103,6 +103,8 @@ class SipServicer(sip_pb2_grpc.SipServiceServicer):
             told.put_nowait(_ended(outcome, detail=error.message))
             return
         finally:
+            if phone.ringing.is_set():
+                await ringing  # which it tells at once, before what follows
             ringing.cancel()
         if not stands:
             told.put_nowait(_refused(phone.closed.result()))

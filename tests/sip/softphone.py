@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 _FRAME = 0.02
+_LOUD = 300.0
 _TOLD = {
     Event.CALL_RINGING: "ringing",
     Event.CALL_ESTABLISHED: "established",
@@ -129,6 +130,8 @@ class Softphone:
                 await self._until_sent(what)
             case "words":
                 tell("words", words=tonetext.texts(self._sound_so_far(), self._codec_rate))
+            case "loudness":
+                tell("loudness", seconds=self._loud_seconds())
             case what:
                 await self._with_call(what, command)
 
@@ -178,6 +181,12 @@ class Softphone:
 
     def _save(self) -> None:
         write_wav(Path(self._config["heard"]), self._codec_rate, self._sound_so_far())
+
+    def _loud_seconds(self) -> float:
+        size = int(self._codec_rate * _FRAME)
+        sound = self._sound_so_far().astype(float)
+        frames = sound[: sound.size // size * size].reshape(-1, size)
+        return float(np.sum(np.sqrt(np.mean(frames**2, axis=1)) > _LOUD) * _FRAME)
 
     def _sound_so_far(self) -> Samples:
         return np.frombuffer(b"".join(self._heard), np.int16)

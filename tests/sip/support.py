@@ -264,8 +264,12 @@ class Phone:
 
     async def say(self, words: str) -> None:
         """Have it say something that the scripted engines understand."""
-        path = self.heard.with_name(f"{abs(hash(words))}.wav")
-        write_wav(path, self._rate, voice(words, self._rate))
+        await self.say_sound(voice(words, self._rate))
+
+    async def say_sound(self, samples: Samples) -> None:
+        """Have it say something, at its codec's rate."""
+        path = self.heard.with_name(f"{self.heard.stem}-{len(self.told)}.wav")
+        write_wav(path, self._rate, samples)
         self.do("say", wav=str(path))
         await self.event("said")
 
@@ -275,6 +279,20 @@ class Phone:
             while True:
                 self.do("words")
                 if words in (await self.event("words"))["words"]:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def loud_seconds(self) -> float:
+        """Return how much of what it heard so far was no silence."""
+        self.do("loudness")
+        return float((await self.event("loudness"))["seconds"])
+
+    async def hears_more(self, seconds: float) -> None:
+        """Wait until it has heard so much more that is no silence."""
+        wanted = await self.loud_seconds() + seconds
+        async with asyncio.timeout(2 * PATIENCE):
+            while True:
+                if await self.loud_seconds() >= wanted:
                     return
                 await asyncio.sleep(0.05)
 

@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from demo import story
 from tests.sip.support import caller_words, entries, phone_mesh, softphone
+from voicemesh.audio import AudioFormat, Encoding
+from voicemesh.client import Speaker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +70,25 @@ async def test_tls_and_srtp(tmp_path: Path) -> None:
     assert caller_words(record) == ["first of all", "Goodbye."]
     assert "".join(each["digits"] for each in entries(record, "digits_pressed")) == "42"
     assert record["reason"] == "bot_hung_up"
+
+
+@pytest.mark.models
+async def test_a_spoken_question(tmp_path: Path) -> None:
+    async with phone_mesh("embedded", numbers={"*": story.BOT}) as phones:
+        async with Speaker.at(phones.mesh.mesh_address) as speaker:
+            question = await speaker.speak(story.QUESTION, AudioFormat(Encoding.MULAW, 8000))
+        async with softphone(tmp_path) as phone:
+            phone.do("dial", to=f"sip:+4930123456@127.0.0.1:{phones.port}")
+            await phone.event("established")
+            await phone.hears_more(2)
+            await phone.say_sound(question)
+            await phone.hears_more(2)
+            phone.do("hang_up")
+            await phone.event("closed")
+        record = await phones.record()
+    assert "opening hours on saturday" in " ".join(caller_words(record)).lower()
+    said = " ".join(each["text"] for each in entries(record, "sentence_planned"))
+    assert "nine until noon" in said
 
 
 async def test_wideband_and_a_transfer(tmp_path: Path) -> None:
