@@ -1,7 +1,7 @@
 """Names of calls. Each ends with a tag of the gateway on which the call began.
 
 Envoy sends a request about a call to the gateway with the tag, which mostly holds the call still;
-after a resume another one does, and is looked for (`docs/decisions/0009-where-a-call-is.md`).
+after a resume another one does, and is looked for (`docs/decisions/0011-where-a-call-is.md`).
 """
 
 from __future__ import annotations
