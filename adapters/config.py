@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -19,6 +20,10 @@ class AdapterSettings(ServiceSettings):
     """What it does: hear, answer or speak."""
     engines: Annotated[tuple[str, ...], NoDecode] = ("scripted",)
     """Names of the engines it hosts, separated by commas."""
+    providers: Path | None = None
+    """YAML file with a section of settings for each provider; the environment wins over it."""
+    residency: str = ""
+    """Zone that no words may leave: only endpoints declared in it are used; empty: any."""
 
     stt_workers: int = Field(default=1, ge=1, le=16)
     """Final transcripts made at once; partial ones have a worker of their own."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.language import Finished, FinishReason, Piece, TextPiece, ToolCall
-from voicemesh.errors import Refused, Unavailable
+from adapters.providers import faults
+from adapters.providers.faults import broken
+from voicemesh.errors import VoicemeshError
 
 DONE = "[DONE]"
 MAX_EVENT = 256 * 1024
@@ -57,18 +59,14 @@ def parsed(data: str) -> dict[str, Any]:
     return event
 
 
-def _failure(complaint: object) -> Refused | Unavailable:
+def _failure(complaint: object) -> VoicemeshError:
     """Return the error for a failure that a provider tells of after it began."""
     told = complaint if isinstance(complaint, dict) else {"message": complaint}
-    text = str(told.get("message", told))[:200]
-    if told.get("code") in (429, "rate_limit_exceeded"):
-        return Refused(f"the provider is full: {text}", reason="PROVIDER_FULL")
-    return Unavailable(f"the provider failed: {text}", reason="PROVIDER_FAILED")
-
-
-def broken(what: str) -> Unavailable:
-    """Return the error for an answer that breaks the protocol."""
-    return Unavailable(f"the provider sent {what}", reason="BAD_PROVIDER")
+    text = str(told.get("message", told))
+    code = told.get("code") or told.get("type") or ""
+    if isinstance(code, int) and 400 <= code < 600:
+        return faults.refusal(code, text)
+    return faults.complaint(text, code=code)
 
 
 @dataclass

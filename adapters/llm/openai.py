@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +12,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.llm.chunks import Assembly, events
 from adapters.llm.prompt import chat
-from voicemesh.errors import (
-    DeadlineMissed,
-    InvalidInput,
-    Misconfigured,
-    NotFound,
-    Refused,
-    Unavailable,
-    VoicemeshError,
-)
+from adapters.providers.http import check, translated
+from voicemesh.errors import Misconfigured, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from adapters.language import GenerationRequest, Piece
-
-_SHOWN = 200
-"""Characters of a provider's complaint that an error repeats."""
 
 
 class OpenAiSettings(BaseSettings):
@@ -88,11 +77,11 @@ class OpenAiEngine:
             raise Refused("too many replies at once", limit=self._settings.connections)
         self._live += 1
         try:
-            with _translated():
+            with translated(_key(self._settings)):
                 async with self._client.stream(
                     "POST", "chat/completions", json=_body(request, self._settings.model)
                 ) as response:
-                    await _check(response)
+                    await check(response, _key(self._settings))
                     assembly = Assembly(len(request.messages))
                     async for event in events(response.aiter_bytes()):
                         for piece in assembly.take(event):
@@ -144,53 +133,3 @@ def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
             for tool in request.tools
         ]
     return body
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the client's errors into ours."""
-    try:
-        yield
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        raise DeadlineMissed("the provider is silent", reason="PROVIDER_SILENT") from error
-    except httpx.PoolTimeout as error:
-        raise Refused("all connections to the provider are in use") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        problem = str(error)[:_SHOWN] or type(error).__name__
-        raise Unavailable(
-            f"the provider cannot be reached: {problem}", reason="PROVIDER_GONE"
-        ) from error
-
-
-async def _check(response: httpx.Response) -> None:
-    """Raise unless the provider answers with a stream."""
-    if response.status_code == httpx.codes.OK:
-        return
-    complaint = await _beginning(response)
-    raise _refusal(response, complaint)
-
-
-async def _beginning(response: httpx.Response) -> str:
-    kept = b""
-    async for part in response.aiter_bytes():
-        kept += part
-        if len(kept) >= 4 * _SHOWN:
-            break
-    return kept.decode("utf-8", "replace")[:_SHOWN]
-
-
-def _refusal(response: httpx.Response, complaint: str) -> VoicemeshError:
-    status = response.status_code
-    details: dict[str, object] = {"status": status}
-    message = f"the provider answered {status}: {complaint}"
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        if after := response.headers.get("retry-after"):
-            details["retry_after"] = after[:_SHOWN]
-        return Refused(message, reason="PROVIDER_FULL", **details)
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return Misconfigured(message, reason="PROVIDER_DENIES", **details)
-    if status == httpx.codes.NOT_FOUND:
-        return NotFound(message, reason="MODEL_NOT_FOUND", **details)
-    if 400 <= status < 500:
-        return InvalidInput("messages", message, reason="PROVIDER_REFUSES", **details)
-    return Unavailable(message, reason="PROVIDER_FAILED", **details)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters.providers.table import provider
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,4 +25,10 @@ def _scripted(settings: AdapterSettings) -> RecognitionEngine:
     return ScriptedEngine(settings.script_stt_final)
 
 
-ENGINES: Mapping[str, RecognitionEngineFactory] = {"whisper": _whisper, "scripted": _scripted}
+ENGINES: Mapping[str, RecognitionEngineFactory] = {
+    "whisper": _whisper,
+    "deepgram": provider("adapters.stt.deepgram"),
+    "assemblyai": provider("adapters.stt.assemblyai"),
+    "openai": provider("adapters.stt.openai"),
+    "scripted": _scripted,
+}
