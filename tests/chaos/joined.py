@@ -45,7 +45,7 @@ KEEPALIVE_SECONDS = 0.6
 """After so long a proxy notices that an orchestrator hangs."""
 GHOST_SECONDS = 1.0
 """How long an orchestrator goes on that nobody hears any more."""
-SLOW_OPENING_SECONDS = 0.15
+SLOW_OPENING_SECONDS = 0.08
 SLOW_GOING_SECONDS = 0.3
 WEIGHTY = frozenset({"ready", "journal", "flush", "play_on", "action"})
 """Responses after which the gateway is not what it was."""

@@ -10,6 +10,7 @@ the protocol is broken: ``MUTATIONS.md``.
 from __future__ import annotations
 
 from functools import cache, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,14 +27,18 @@ from voicemesh.journal import ReplyState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.commands import Think
+    from tests.orchestrator.driver import Script
+    from tests.orchestrator.model_senses import Line
 
 Fault = tuple[float, str, float]
 """When (as a part of the undisturbed call), what, and for how long nobody is there then."""
 
+HOW = ("die", "cut", "mute", "drain", "linger")
 FAULTS = st.lists(
     st.tuples(
         st.floats(0, 1),
-        st.sampled_from(["die", "die", "cut", "mute", "drain", "linger"]),
+        st.sampled_from(["die", *HOW]),
         st.sampled_from([0.0, 0.0, 0.1, 0.7, 3.0]),
     ),
     min_size=1,
@@ -46,9 +51,11 @@ def told(
     faults: Sequence[Fault] = (),
     seconds: float = 0.0,
     last_response: int | None = None,
+    script: Script | None = None,
 ) -> Joined:
     """Tell a story, in which things go wrong; `seconds` is how long it takes undisturbed."""
-    world = Joined(Bot.model_validate({"name": "desk"} | story.bot), answers(story.answers))
+    bot = Bot.model_validate({"name": "desk"} | story.bot)
+    world = Joined(bot, script or answers(story.answers))
     world.tools.results = story.results
     world.last_response = last_response
     for part, how, gone in faults:
@@ -116,7 +123,7 @@ def test_a_call_is_the_same_whatever_breaks(name: str, faults: list[Fault]) -> N
     same_call(told(STORIES[name], faults, calm.clock.now), calm)
 
 
-@pytest.mark.parametrize("how", ["die", "cut", "mute", "drain", "linger"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("name", STEADY)
 def test_a_call_is_the_same_wherever_it_breaks(name: str, how: str) -> None:
     calm = undisturbed(name)
@@ -156,6 +163,38 @@ def test_a_long_outage_is_bridged_and_changes_nothing(at: float, gone: float) ->
     assert outcome(world) == outcome(calm)
     # It is not told of while the caller speaks or hears something.
     assert world.phone.lines in (0, RATE) or 0 < world.phone.lines < RATE
+
+
+def moody() -> Script:
+    """Return a brain that never says the same twice."""
+    moods = count()
+
+    def script(_: Think) -> Line:
+        mood = next(moods)
+        return [f"This is mood {mood}. ", f"It may change from {mood}. ", f"Well, {mood} it is."]
+
+    return script
+
+
+def one_of_each_mood(faults: list[Fault]) -> None:
+    story = Story([says("hello"), says("and now"), quiet], {"greeting": "Hello."})
+    world = told(story, faults, 8.2, script=moody())
+    assert world.caller_text == ["hello", "and now"]
+    assert [len(turn.sentences) for turn in world.memory.turns] == [1, 3, 3]
+    assert not [turn for turn in world.memory.turns if turn.reply is not ReplyState.FINISHED]
+
+
+# A ghost and the session that took its place say different things; the caller hears one of them.
+@settings(max_examples=40, deadline=None)
+@given(faults=FAULTS)
+def test_a_brain_that_answers_otherwise_each_time_is_heard_once(faults: list[Fault]) -> None:
+    one_of_each_mood(faults)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_it_is_heard_once_wherever_it_breaks(how: str) -> None:
+    for number in range(60):
+        one_of_each_mood([((number + 0.5) / 60, how, 0.0)])
 
 
 def test_no_orchestrator_for_good_is_an_apology_and_a_whole_record() -> None:
