@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo import story
+from mesh.local.ports import Port
 from tests.support.mesh import running_mesh
 from voicemesh.carriers.dialect import DialectSettings, Marks, Transport
 from voicemesh.carriers.table import DIALECTS
@@ -109,6 +111,40 @@ async def test_every_carriers_caller_has_the_same_conversation(tmp_path: Path) -
     assert edge["cluster.sockets.upstream_cx_tx_bytes_total"] > 8000 * len(WEBSOCKETS)
 
 
+NUMBERS = """\
+numbers:
+  - {application: "audiosocket/*", bot: echo}
+"""
+
+
+async def test_an_asterisks_caller_has_it_too(tmp_path: Path) -> None:
+    dialect, port = DIALECTS["audiosocket"], Port("127.0.0.1")
+    numbers = tmp_path / "numbers.yaml"
+    numbers.write_text(NUMBERS)
+    environment = {
+        "VOICEMESH_RECORDS": str(tmp_path),
+        "VOICEMESH_NUMBERS": str(numbers),
+        "VOICEMESH_AUDIOSOCKET": port.address,
+    }
+    try:
+        async with running_mesh(environment=environment) as mesh:
+            wire = natural_start(dialect, DialectSettings()).sent
+            async with Speaker.at(mesh.mesh_address, engine="scripted") as speaker:
+                steps = await voiced(TALK + KEYS + END, speaker, wire)
+            async with CarrierCall.place(dialect, port.address) as call:
+                await perform(call, steps)
+                await call.wait_ended(10)
+    finally:
+        port.close()
+    told = carrier_record(call)
+    assert told["complaints"] == []
+    assert told["hung_up_by_bot"]
+    [journal] = _journals(tmp_path)
+    assert _said(journal) == ["first of all", "long story", "stop it now", "goodbye"]
+    assert _pressed(journal) == ["12"]
+    assert any("reply_interrupted" in entry for entry in journal)
+
+
 async def test_both_edges_lead_to_the_gateway_and_tell_what_is_wrong() -> None:
     async with running_mesh() as mesh:
         dialect = DIALECTS["twilio"]
@@ -124,3 +160,44 @@ async def test_both_edges_lead_to_the_gateway_and_tell_what_is_wrong() -> None:
         with pytest.raises(NotFound, match="twilio, vonage"):
             async with CarrierCall.place(unknown, mesh.edge_address):
                 pass
+
+
+QUESTIONS: tuple[Step, ...] = (
+    AwaitReply(),
+    Say(story.QUESTION),
+    AwaitReply(),
+    Say(story.LONG_QUESTION),
+    Interrupt(Say(story.INTERRUPTION), after_seconds=2.0),
+    AwaitReply(),
+    Press("42#"),
+    AwaitReply(),
+    Say(story.GOODBYE),
+    AwaitReply(),
+)
+
+
+@pytest.mark.models
+async def test_twilios_caller_is_understood_by_the_embedded_models(tmp_path: Path) -> None:
+    dialect = DIALECTS["twilio"]
+    environment = {"VOICEMESH_RECORDS": str(tmp_path)}
+    async with running_mesh("embedded", environment=environment) as mesh:
+        wire = natural_start(dialect, DialectSettings()).sent
+        async with Speaker.at(mesh.mesh_address) as speaker:
+            steps = await voiced(QUESTIONS, speaker, wire)
+        call = await _hold(mesh, dialect, steps, Order(bot=story.BOT))
+    [journal] = _journals(tmp_path)
+    heard = " ".join(_said(journal)).lower()
+    assert "opening hours on saturday" in heard
+    assert "parking" in heard
+    said = " ".join(
+        entry["sentence_planned"]["text"] for entry in journal if "sentence_planned" in entry
+    )
+    assert "nine until noon" in said
+    assert "parking spaces behind the house" in said
+    assert any("reply_interrupted" in entry for entry in journal)
+    assert _pressed(journal) == ["42"]
+    assert journal[-1]["call_ended"]["reason"] == "bot_hung_up"
+    told = carrier_record(call)
+    assert told["interruptions"]
+    assert told["complaints"] == []
+    assert told["marks"] > 5

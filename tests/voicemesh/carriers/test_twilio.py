@@ -86,7 +86,8 @@ def test_our_end_writes_exactly_what_the_pages_show() -> None:
 
 def test_their_end_writes_numbers_as_text_and_counts_up() -> None:
     carrier = TwilioCarrier(SETTINGS)
-    told = [json.loads(f) for e in (BEGAN, *2 * [Sounded(SOUND)]) for f in carrier.send(e)]
+    heard: list[Event] = [BEGAN, Sounded(SOUND), Sounded(SOUND)]
+    told = [json.loads(f) for e in heard for f in carrier.send(e)]
     assert [one.get("sequenceNumber") for one in told] == [None, "1", "2", "3"]
     assert [one["media"]["chunk"] for one in told[2:]] == ["1", "2"]
     assert [one["media"]["timestamp"] for one in told[2:]] == ["0", "2"]
