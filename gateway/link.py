@@ -6,6 +6,7 @@ send. It has no timer: whoever ticks the call ticks its link.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import convert, events as on, link_state as state
@@ -87,6 +88,7 @@ class Link:
         self._state = state.LinkState(jitter, facts.last_epoch)
         self._streams: dict[int, OpenStream] = {}
         self._known: dict[int, int] = {}
+        self._first_lane = zlib.crc32(facts.call_id.encode())
 
     @property
     def quiet(self) -> bool:
@@ -202,8 +204,8 @@ class Link:
         )
         self._known[dial.stream] = standing.next_sequence
         self._streams[dial.stream] = self._pool.stream(
-            # Each epoch and each attempt goes by the other lane than the one before.
-            dial.epoch + dial.attempt,
+            # Each epoch and each attempt goes by another lane than the one before.
+            self._first_lane + dial.epoch + dial.attempt,
             dial.stream,
             metadata,
             convert.open_request(self._facts, standing, dial.epoch, dial.attempt),

@@ -1,8 +1,9 @@
 """Channels to the mesh, shared by all calls of the process.
 
 A proxy that allows N streams per connection silently queues the one after them, so a channel
-carries a limited number. There are two lanes of channels, all connected before they are needed: a
-session that broke is opened again on the other lane, not on the connection that may have caused it.
+carries a limited number. There are several lanes of channels, all connected before they are needed,
+one for each address of the mesh and two at least: a session that broke is opened again on another
+lane, not by the connection or the Envoy that may have caused it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.stream import Stream
 from voicemesh.api.session.v1 import session_pb2_grpc
-from voicemesh.channel import open_channel
+from voicemesh.channel import addresses, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.stream import StreamUser
     from voicemesh.api.session.v1 import session_pb2
 
-LANES = 2
+LEAST_LANES = 2
 STREAMS_PER_CHANNEL = 80
 
 
@@ -38,12 +39,13 @@ class ChannelPool:
     """Lends stubs; never more than STREAMS_PER_CHANNEL of one channel at a time."""
 
     def __init__(self, target: str) -> None:
-        self._target = target
-        self._lanes: list[list[_Shared]] = [[] for _ in range(LANES)]
+        self._targets = addresses(target)
+        count = max(len(self._targets), LEAST_LANES)
+        self._lanes: list[list[_Shared]] = [[] for _ in range(count)]
 
     def warm_up(self) -> None:
         """Begin to connect one channel of each lane."""
-        for lane in range(LANES):
+        for lane in range(len(self._lanes)):
             self._spare(lane)
 
     def stream(
@@ -60,7 +62,7 @@ class ChannelPool:
     @contextmanager
     def lend(self, lane: int) -> Iterator[session_pb2_grpc.SessionServiceStub]:
         """Lend a stub of a lane (any number; they go round) for one stream."""
-        shared = self._spare(lane % LANES)
+        shared = self._spare(lane % len(self._lanes))
         shared.streams += 1
         try:
             yield shared.stub
@@ -78,7 +80,8 @@ class ChannelPool:
         for shared in self._lanes[lane]:
             if shared.streams < STREAMS_PER_CHANNEL:
                 return shared
-        channel = open_channel(self._target, own_connection=True)
+        target = self._targets[lane % len(self._targets)]
+        channel = open_channel(target, own_connection=True, beat=len(self._targets) > 1)
         channel.get_state(try_to_connect=True)
         shared = _Shared(channel, session_pb2_grpc.SessionServiceStub(channel))
         self._lanes[lane].append(shared)

@@ -131,7 +131,7 @@ class Tuning(_Part):
     """Time between two health checks of one replica."""
     health_timeout_ms: Annotated[int, Field(strict=True, ge=50)] = 300
     """Time a replica has to answer one; two misses take it out."""
-    keepalive_ms: Annotated[int, Field(strict=True, ge=100)] = 300
+    keepalive_ms: Annotated[int, Field(strict=True, ge=100)] = 200
     """Interval and timeout of HTTP/2 pings: what ends the live streams of a hung replica."""
     slow_start_seconds: Annotated[int, Field(strict=True, ge=0)] = 0
     """Window in which a new replica's share grows from 10 % to its full part; 0 is at once."""

@@ -129,7 +129,7 @@ class Resumable(Protocol):
 
 def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
-        ("grpc.http2.min_ping_interval_without_data_ms", 200),
+        ("grpc.http2.min_ping_interval_without_data_ms", 100),
         ("grpc.http2.max_ping_strikes", 0),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.lookahead_bytes", 65535),

@@ -81,7 +81,8 @@ def _health_check(rpc_service: str, tuning: Tuning) -> Json:
         "interval": interval,
         "no_traffic_interval": interval,
         "no_traffic_healthy_interval": interval,
-        "unhealthy_interval": interval,
+        # Nothing but this finds out that a replica is back, and it may be the only one.
+        "unhealthy_interval": "0.1s",
         "unhealthy_edge_interval": interval,
         "healthy_edge_interval": interval,
         "unhealthy_threshold": 2,
