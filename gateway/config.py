@@ -33,7 +33,8 @@ class GatewaySettings(ServiceSettings):
     webhook_keep_seconds: float = Field(default=259200.0, ge=60, le=2592000)
     """How long an event is kept that the receiver does not take, seconds."""
     carriers: str = ""
-    """Carriers file: accounts that place the calls which applications ask for; empty: none."""
+    """Carriers file: accounts that place the calls which applications ask for, and how carriers
+    sign their webhooks; empty: none."""
     recordings: str = ""
     """Folder that gets the recordings that applications ask for, WAV files; empty records none."""
     numbers: str = ""
@@ -42,8 +43,11 @@ class GatewaySettings(ServiceSettings):
     """Address, host:port, on which carriers' WebSockets come in; empty takes none."""
     audiosocket: str = ""
     """Address, host:port, on which Asterisk's AudioSocket (TCP) comes in; empty takes none."""
+    answers: str = ""
+    """Address, host:port, on which carriers ask what to do with calls; empty: nowhere."""
     public_url: str = ""
-    """How carriers reach `sockets`, as wss://voice.example.com: what their signatures cover."""
+    """How carriers reach `sockets` and `answers`, as wss://voice.example.com: what they are told,
+    and what their signatures cover."""
     carrier_token: SecretStr = SecretStr("")
     """What a carrier's socket must bring along, as `?token=` or as a parameter; empty: nothing."""
     twilio_auth_token: SecretStr = SecretStr("")

@@ -47,6 +47,11 @@ CARRIER_SOCKETS_REFUSED = Counter(
     "Carriers' sockets that were refused or closed over an error",
     ["carrier", "reason"],
 )
+CARRIER_WEBHOOKS_REFUSED = Counter(
+    "voicemesh_gateway_carrier_webhooks_refused",
+    "Carriers' webhooks that were refused",
+    ["carrier", "reason"],
+)
 CARRIER_CANNOT = Counter(
     "voicemesh_gateway_carrier_cannot",
     "Wishes of bots that a carrier's socket cannot carry out",

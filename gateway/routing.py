@@ -1,8 +1,8 @@
 """Which bot takes a call: what every leg asks before it begins one.
 
-In this order: the bot that the caller names (only gRPC callers do), a ticket of our own (calls that
-we placed come back with one), the numbers file. An application may decide otherwise when it is told
-of the call (`gateway.webhooks`).
+In this order: a ticket of our own (calls that we placed come back with one, and those that a
+carrier's webhook announced), the bot that the caller names, the numbers file. An application may
+decide otherwise when it is told of the call (`gateway.webhooks`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Route:
     """Identity that the call has already; empty lets it have a new one."""
     placed: bool = False
     """Whether we placed the call."""
+    caller: str = ""
+    """Who calls, where the way to us tells; empty: as the leg knows."""
+    callee: str = ""
+    """Who was called, likewise."""
 
 
 class Routing(Protocol):

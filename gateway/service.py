@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from gateway import metrics
+from gateway.answering.desk import Desk
+from gateway.answering.door import AnswerDoor
 from gateway.call import CallSettings
 from gateway.control.dialling import TicketRouting
 from gateway.control.room import Room
@@ -58,6 +60,7 @@ DOORS: Mapping[str, Callable[[Gateway], Door]] = {
     "control": lambda gateway: ControlDoor(gateway.control),
     "websocket": WebSocketDoor,
     "tcp": TcpDoor,
+    "answers": AnswerDoor,
 }
 """How callers come in: one row for each protocol."""
 
@@ -78,7 +81,11 @@ class Gateway:
         self.live = LiveStreams(settings.max_calls)
         self._bound = 0
         keys = _keyring(settings)
+        self.keys = keys
+        """What is sealed for others to keep."""
         self.control: Room = Room(settings, self.tag, keys, self.bot)
+        self.desk = Desk(self)
+        self.control.diallers.update(self.desk.diallers)
         self._doors = [door(self) for door in DOORS.values()]
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad

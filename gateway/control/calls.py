@@ -34,6 +34,8 @@ class Dialling:
     """The carrier's name of it."""
     until: float
     """When it counts as not answered; event loop's time."""
+    reason: str = "no_answer"
+    """Why it will have ended then."""
 
 
 class Held:

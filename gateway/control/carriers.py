@@ -8,8 +8,9 @@
         key: ${TELNYX_API_KEY}           # id, key and secret may come from the environment
         application: "1494404757140276705"
         caller: "+4930123456"            # shown where CreateCall says nothing
-        stream_url: wss://voice.example.com/carriers/telnyx
-        answer_url: https://voice.example.com/answer
+        webhook_secret: ${TELNYX_PUBLIC_KEY}   # what its webhooks are signed with, if they are
+
+Carriers come back to `VOICEMESH_PUBLIC_URL`, or to an entry's own `stream_url` and `answer_url`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import math
 import os
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from gateway.answering.addresses import Addresses
+from gateway.answering.checks import CHECKS
 from voicemesh.bots import document
+from voicemesh.carriers.answers.document import with_query
 from voicemesh.carriers.rest.control import Account, NewCall
 from voicemesh.carriers.rest.table import CONTROLS
 from voicemesh.errors import Misconfigured, NotFound, OutOfOrder
@@ -31,11 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from gateway.control.dialling import Dialler, Order
+    from gateway.control.dialling import Order
     from voicemesh.bots.document import Place
     from voicemesh.carriers.rest.control import CallControl
 
 LEAST_RING_SECONDS = 5
+_SIGN_BY_SECRET = ("twilio", "plivo")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -64,6 +68,8 @@ class Entry(BaseModel):
     """Our media socket, as the carrier reaches it."""
     answer_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     """Where the carrier asks what to do with an answered call; gets the ticket as its query."""
+    webhook_secret: str = Field(default="", max_length=4096)
+    """What its webhooks are signed with, as ``id``; empty: Twilio's and Plivo's by ``secret``."""
 
 
 class CarriersFile(BaseModel):
@@ -78,43 +84,65 @@ class CarriersFile(BaseModel):
 class CarrierDialler:
     """Places calls by a carrier's API."""
 
-    def __init__(self, entry: Entry, control: CallControl) -> None:
+    def __init__(
+        self, entry: Entry, control: CallControl, signing: SecretStr, addresses: Addresses
+    ) -> None:
+        self.carrier = entry.carrier
+        self.control = control
+        self.signing = signing
+        """What the carrier's webhooks are signed with; empty: nothing."""
         self._entry = entry
-        self._control = control
+        self._addresses = addresses
 
     async def dial(self, order: Order) -> str:
-        entry = self._entry
-        asked = f"{'&' if '?' in entry.answer_url else '?'}{urlencode(order.parameters)}"
+        entry, ticket, ours = self._entry, order.parameters, self._addresses
         call = NewCall(
             caller=order.caller or entry.caller,
             callee=order.callee,
-            answer_url=f"{entry.answer_url}{asked}" if entry.answer_url else "",
-            stream_url=entry.stream_url,
+            answer_url=with_query(entry.answer_url, ticket)
+            if entry.answer_url
+            else ours.answer(self.carrier, ticket),
+            stream_url=entry.stream_url or ours.stream(self.carrier),
+            status_url=ours.status(self.carrier, order.call_id, ticket) if ours else "",
             ring_seconds=max(LEAST_RING_SECONDS, math.ceil(order.ring_seconds)),
             parameters=order.parameters,
         )
-        return await self._control.dial(call, order.key)
+        return await self.control.dial(call, order.key)
 
     async def cancel(self, name: str, call_id: str) -> None:
         try:
-            await self._control.hang_up(name, call_id)
+            await self.control.hang_up(name, call_id)
         except (NotFound, OutOfOrder):
             return  # over already
 
     async def aclose(self) -> None:
-        await self._control.aclose()
+        await self.control.aclose()
 
 
-def load(file: Path, environ: Mapping[str, str] = os.environ) -> dict[str, Dialler]:
-    """Read a carriers file; raise Misconfigured with every problem, or the account's."""
+def load(
+    file: Path, environ: Mapping[str, str] = os.environ, addresses: Addresses | None = None
+) -> dict[str, CarrierDialler]:
+    """Read a carriers file; raise Misconfigured with every problem, or the account's.
+
+    ``addresses`` is where carriers come back to, unless their entries say so.
+    """
+    ours = addresses or Addresses("")
     hint = "a carriers file is a mapping with the key `carriers`"
     found = document.read(file, CarriersFile, {}, _broken, hint)
     if isinstance(found, list):
         raise Misconfigured("\n".join(map(str, found)), reason="BAD_CARRIERS", file=file)
-    return {entry.name: _dialler(file, entry, environ) for entry in found.carriers}
+    for entry in found.carriers:
+        if not (ours or (entry.stream_url and entry.answer_url)):
+            raise Misconfigured(
+                f"{file}: {entry.name}: set VOICEMESH_PUBLIC_URL, or stream_url and answer_url: "
+                "an answered call must come back"
+            )
+    return {entry.name: _dialler(file, entry, environ, ours) for entry in found.carriers}
 
 
-def _dialler(file: Path, entry: Entry, environ: Mapping[str, str]) -> Dialler:
+def _dialler(
+    file: Path, entry: Entry, environ: Mapping[str, str], addresses: Addresses
+) -> CarrierDialler:
     def value(text: str) -> str:
         def found(match: re.Match[str]) -> str:
             if match[1] not in environ:
@@ -130,7 +158,10 @@ def _dialler(file: Path, entry: Entry, environ: Mapping[str, str]) -> Dialler:
         application=value(entry.application),
         base_url=entry.base_url,
     )
-    return CarrierDialler(entry, CONTROLS[entry.carrier](account))
+    signing = SecretStr(value(entry.webhook_secret))
+    if not signing.get_secret_value() and entry.carrier in _SIGN_BY_SECRET:
+        signing = account.secret
+    return CarrierDialler(entry, CONTROLS[entry.carrier](account), signing, addresses)
 
 
 def _broken(found: CarriersFile) -> Iterator[tuple[Place, str]]:
@@ -142,5 +173,5 @@ def _broken(found: CarriersFile) -> Iterator[tuple[Place, str]]:
         seen.add(entry.name)
         if entry.carrier not in CONTROLS:
             yield (*place, "carrier"), f"is none of {', '.join(sorted(CONTROLS))}"
-        if not (entry.stream_url or entry.answer_url):
-            yield place, "needs a stream_url or an answer_url, by which an answered call comes back"
+        if entry.webhook_secret and entry.carrier not in CHECKS:
+            yield (*place, "webhook_secret"), f"{entry.carrier} signs no webhooks"

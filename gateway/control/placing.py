@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.answering.told import OVER
 from gateway.control.acts import ring_seconds
 from gateway.control.calls import Dialling
 from gateway.control.dialling import Order
@@ -60,11 +61,28 @@ class Placing:
         # Known before the carrier is: it may connect the call before it answers us.
         room.calls.dialling[call.call_id] = dialling
         try:
-            dialling.name = await dialler.dial(order)
+            name = await dialler.dial(order)
         except BaseException:
             room.calls.dialling.pop(call.call_id, None)
             raise
+        # By then the carrier may have told us a better one.
+        dialling.name = dialling.name or name
         return call
+
+    def told(self, call_id: str, name: str, end: str) -> None:
+        """Take note of what a carrier tells of a call that it places.
+
+        ``name`` is its own of the call; ``end`` as in `gateway.answering.told`.
+        """
+        dialling = self._room.calls.dialling.get(call_id)
+        if dialling is None:
+            return
+        dialling.name = name
+        if end == OVER:
+            # Perhaps another gateway has it, or had.
+            dialling.until, dialling.reason = asyncio.get_running_loop().time(), "failed"
+        elif end:
+            self._conclude(dialling, end)
 
     async def cancel(self, dialling: Dialling) -> control_pb2.Call:
         """Stop ringing."""
@@ -96,11 +114,12 @@ class Placing:
         if answered:
             self._room.calls.dialling.pop(call_id, None)
         elif call_id in self._room.calls.dialling:
-            self._conclude(dialling, "no_answer")
+            self._conclude(dialling, dialling.reason)
 
     def _conclude(self, dialling: Dialling, reason: str) -> control_pb2.Call:
         room, call = self._room, dialling.call
-        room.calls.dialling.pop(call.call_id, None)
+        if room.calls.dialling.pop(call.call_id, None) is None:
+            return call
         call.state, call.end_reason = control_pb2.CALL_STATE_ENDED, reason
         room.calls.remember(call)
         room.publish(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.control.calls import Calls
-from gateway.control.carriers import load as load_carriers
 from gateway.control.dialling import Tickets
 from gateway.control.elsewhere import Elsewhere
 from gateway.control.follower import duration
@@ -53,9 +52,7 @@ class Room:
         self._recordings = Recordings(Path(folder) if folder else None)
 
     def start(self) -> None:
-        """Open the way to the other gateways and to carriers; raise Misconfigured for these."""
-        if self.settings.carriers:
-            self.diallers.update(load_carriers(Path(self.settings.carriers)))
+        """Open the way to the other gateways."""
         self.elsewhere = Elsewhere(self.settings.mesh)
         self._waiting = asyncio.create_task(self.placing.run())
 

@@ -27,6 +27,7 @@ from voicemesh.errors import DeadlineMissed, OutOfOrder, Refused, VoicemeshError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from gateway.legs.beyond import Beyond
     from voicemesh.carriers.dialect import Application, Dialect, Event, Frame
 
 MAX_WAITING_BYTES = 1024 * 1024
@@ -105,6 +106,8 @@ class CarrierLeg:
         self._wire = wire
         self._clock = clock
         self._patience = patience or Patience()
+        self.beyond: Beyond | None = None
+        """What the carrier's API can do where the socket cannot."""
         self._decoder = Decoder(began.sent)
         self._voice = CarrierVoice(began.played, self._decoder.rate, dialect.capabilities)
         self._pace = Pace(clock())
@@ -156,8 +159,8 @@ class CarrierLeg:
                 self._send((Show(words.bot, words.text, words.final),))
             case do.SendDigits(digits):
                 self._press(digits)
-            case do.Transfer():
-                self._cannot("transfer")
+            case do.Transfer(target):
+                self._transfer(target)
             case do.End(reason):
                 self._end(reason, now)
             case do.Fail(error):
@@ -251,8 +254,12 @@ class CarrierLeg:
     def _press(self, digits: str) -> None:
         if self._dialect.capabilities.presses:
             self._send((Press(digits),))
-        else:
+        elif self.beyond is None or not self.beyond.press(digits):
             self._cannot("send_digits")
+
+    def _transfer(self, target: str) -> None:
+        if self.beyond is None or not self.beyond.transfer(target):
+            self._cannot("transfer")
 
     def _cannot(self, wish: str) -> None:
         metrics.CARRIER_CANNOT.labels(self._dialect.name, wish).inc()
@@ -260,6 +267,12 @@ class CarrierLeg:
 
     def _end(self, reason: str, now: float) -> None:
         self.over = True
+        beyond = self.beyond
+        if beyond is not None and beyond.transferring:
+            # The carrier takes the call from a socket that stands; it would end with the socket.
+            self._send(self._voice.rest(now))
+            beyond.when_transferred(lambda: self._wire.close(None))
+            return
         self._send((*self._voice.rest(now), HangUp(reason)))
         # What the carrier has not played yet is lost with the socket.
         left = self._voice.until + self._lag - now

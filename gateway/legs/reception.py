@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import metrics
+from gateway.control.dialling import ticket_in
 from gateway.convert import CallFacts
 from gateway.legs.carrier import CarrierLeg, Patience, Wire
 from gateway.legs.start import check_start
@@ -22,8 +23,9 @@ from voicemesh.carriers.dialect import Began, DialectSettings, Respond, Stopped
 from voicemesh.errors import DeadlineMissed, Denied, Refused, VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from gateway.config import GatewaySettings
     from gateway.service import Gateway
     from voicemesh.carriers.dialect import Dialect, Event, Frame
 
@@ -48,6 +50,8 @@ class Asked:
     bot: str = ""
     trusted: bool = False
     """Whether it has shown already that it may call."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What its query tells besides."""
 
 
 class Reception:
@@ -74,9 +78,14 @@ class Reception:
 
     def check_token(self, given: str) -> None:
         """Raise Denied unless this is the token, where one is set."""
-        token = self.gateway.settings.carrier_token.get_secret_value()
-        if token and not hmac.compare_digest(token.encode(), given.encode()):
-            raise Denied("the token is wrong or missing", reason="WRONG_TOKEN")
+        check_token(self.gateway.settings, given)
+
+
+def check_token(settings: GatewaySettings, given: str) -> None:
+    """Raise Denied unless this is the token, where one is set."""
+    token = settings.carrier_token.get_secret_value()
+    if token and not hmac.compare_digest(token.encode(), given.encode()):
+        raise Denied("the token is wrong or missing", reason="WRONG_TOKEN")
 
 
 class Guest:
@@ -158,6 +167,7 @@ class Guest:
 
     def _begin(self, began: Began, rest: Iterable[Event]) -> None:
         gateway, reception = self._reception.gateway, self._reception
+        began = replace(began, parameters={**self._asked.parameters, **began.parameters})
         leg = CarrierLeg(
             self._dialect,
             self._application,
@@ -166,6 +176,7 @@ class Guest:
             gateway.clock,
             reception.patience,
         )
+        leg.beyond = gateway.desk.beyond(self._dialect.name, began.call_id)
         leg.put_events([*rest])
         self._begun()
         self._leg = leg
@@ -188,18 +199,19 @@ class Guest:
 
     async def _converse(self, began: Began, leg: CarrierLeg) -> None:
         gateway = self._reception.gateway
-        if not self._asked.trusted:
+        if not (self._asked.trusted or ticket_in(began.parameters)):
             self._reception.check_token(began.parameters.get("token", ""))
         route = await self._route(began)
+        caller, callee = route.caller or began.caller, route.callee or began.callee
         start = call_pb2.Start(
-            bot=route.bot, caller=began.caller, callee=began.callee, variables=route.variables
+            bot=route.bot, caller=caller, callee=callee, variables=route.variables
         )
         check_start(start)
         facts = CallFacts(
             gateway.bot(route.bot),
             leg.rate,
-            began.caller,
-            began.callee,
+            caller,
+            callee,
             route.variables,
             route.call_id or new_call_id(gateway.tag),
             placed=route.placed,
@@ -212,7 +224,7 @@ class Guest:
     async def _route(self, began: Began) -> Route:
         variables = {name: value for name, value in began.parameters.items() if name not in OURS}
         bot = self._asked.bot or began.parameters.get("bot", "")
-        if bot:
+        if bot and not ticket_in(variables):
             return Route(bot, variables)
         # Asterisk tells only a UUID, so its dialplan names the bot by how that begins.
         application = f"{self._dialect.name}/{began.account_id or began.call_id}"

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from gateway.legs.reception import Asked
+from gateway.legs.reception import OURS, Asked
 from voicemesh.carriers.auth.genesys import genesys
 from voicemesh.carriers.auth.request import Request, Seen
 from voicemesh.carriers.auth.twilio import twilio
@@ -25,12 +25,16 @@ from voicemesh.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic import SecretStr
+
     from gateway.config import GatewaySettings
     from voicemesh.carriers.auth.request import Check
     from voicemesh.carriers.dialect import Dialect
     from voicemesh.errors import VoicemeshError
 
 PREFIX = "/carriers/"
+MAX_FIELDS = 64
+"""What a socket's address may tell, at most."""
 _STATUS: Mapping[type[VoicemeshError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Denied: HTTPStatus.FORBIDDEN,
@@ -43,10 +47,15 @@ _STATUS: Mapping[type[VoicemeshError], HTTPStatus] = {
 class Upgrades:
     """Reads what sockets ask for."""
 
-    def __init__(self, settings: GatewaySettings, check_token: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        check_token: Callable[[str], None],
+        twilio_token: SecretStr,
+    ) -> None:
         """Raise Misconfigured where a signature is wanted that cannot be checked."""
         self._public = _as_socket(settings.public_url)
-        self._checks = _checks(settings)
+        self._checks = _checks(settings, twilio_token)
         self._check_token = check_token
 
     def read(self, path: str, headers: Mapping[str, str]) -> tuple[Dialect, Asked]:
@@ -56,9 +65,11 @@ class Upgrades:
         dialect = DIALECTS.get(name) if url.path.startswith(PREFIX) else None
         if dialect is None or dialect.transport is not Transport.WEBSOCKET:
             raise NotFound(f"there is only {PREFIX} with one of {', '.join(_known())} behind it")
-        asked = parse_qs(url.query)
+        asked = _query(url.query)
         trusted = self._is_trusted(name, path, headers, asked.get("token", [""])[0])
-        return dialect, Asked(unquote(bot) or asked.get("bot", [""])[0], trusted)
+        # Some carriers pass nothing on but the socket's address.
+        told = {key: values[0] for key, values in asked.items() if key not in OURS}
+        return dialect, Asked(unquote(bot) or asked.get("bot", [""])[0], trusted, told)
 
     def _is_trusted(self, name: str, path: str, headers: Mapping[str, str], token: str) -> bool:
         """Return whether it has proved itself; without a proof its parameters may still do so."""
@@ -91,11 +102,18 @@ def agreed_subprotocol(dialect: Dialect, headers: Mapping[str, str]) -> Mapping[
     return {}
 
 
-def _checks(settings: GatewaySettings) -> Mapping[str, Check]:
+def _query(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise InvalidInput("query", f"has more than {MAX_FIELDS} fields") from None
+
+
+def _checks(settings: GatewaySettings, twilio_token: SecretStr) -> Mapping[str, Check]:
     """Return how carriers' upgrades prove where they come from, where that is set up."""
     checks: dict[str, Check] = {}
-    if settings.twilio_auth_token.get_secret_value():
-        checks["twilio"] = twilio(settings.twilio_auth_token)
+    if twilio_token.get_secret_value():
+        checks["twilio"] = twilio(twilio_token)
     if settings.genesys_api_key.get_secret_value():
         secret = settings.genesys_client_secret
         checks["audiohook"] = genesys(settings.genesys_api_key, secret, Seen())

@@ -63,7 +63,9 @@ class WebSocketDoor:
     def __init__(self, gateway: Gateway) -> None:
         self._settings = gateway.settings
         self._reception = Reception(gateway)
-        self._upgrades = Upgrades(gateway.settings, self._reception.check_token)
+        self._upgrades = Upgrades(
+            gateway.settings, self._reception.check_token, gateway.desk.twilio_token
+        )
         self._softphone = Pages(gateway.bots, self._reception.check_token)
         self._server: asyncio.Server | None = None
 

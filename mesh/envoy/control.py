@@ -58,10 +58,11 @@ def control_route(door: DoorName) -> Json:
 
 def control_cluster(tuning: Tuning, layout: Layout) -> Json:
     """Return the cluster: every gateway, each also a subset of its own."""
-    return {**cluster("gateway", tuning, layout, CLUSTER), "load_balancing_policy": _balancing()}
+    return {**cluster("gateway", tuning, layout, CLUSTER), "load_balancing_policy": balancing()}
 
 
-def _balancing() -> Json:
+def balancing() -> Json:
+    """Return the policy by which a request that names a gateway gets to that one."""
     ring = extension(
         "envoy.load_balancing_policies.ring_hash",
         "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash",
@@ -78,9 +79,10 @@ def _balancing() -> Json:
 
 def control_endpoints(gateways: Iterable[Endpoint]) -> Json:
     """Return the EDS document of the cluster."""
-    return endpoints(CLUSTER, gateways, _tagged)
+    return endpoints(CLUSTER, gateways, tagged)
 
 
-def _tagged(one: Endpoint) -> Json:
+def tagged(one: Endpoint) -> Json:
+    """Return what tells a gateway's tag."""
     tag = gateway_tag(one.region, one.replica)
     return {"metadata": {"filter_metadata": {SUBSET: {KEY: tag}}}}

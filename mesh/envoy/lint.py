@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from mesh.envoy.answers import CLUSTER as ANSWERS
 from mesh.envoy.bootstrap import PREMATURE_RESETS
 from mesh.envoy.clusters import MAX_LIVE_STREAMS
 from mesh.envoy.listener import CONNECTION_BUFFER, INTERNAL_PREFIXES, STREAM_WINDOW
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = Callable[["Rendered"], Iterator[str]]
 
+_HTTP_CLUSTERS = (SOCKETS, ANSWERS)
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -83,7 +85,7 @@ def health(rendered: Rendered) -> Iterator[str]:
     for cluster in _clusters(rendered):
         checks = cluster.get("health_checks") or [{}]
         asked = checks[0].get("grpc_health_check", {}).get("service_name")
-        if not asked and cluster["name"] != SOCKETS:
+        if not asked and cluster["name"] not in _HTTP_CLUSTERS:
             yield f"{cluster['name']}: no gRPC health check of a named service"
         if not cluster.get("outlier_detection", {}).get("split_external_local_origin_errors"):
             yield f"{cluster['name']}: outlier detection does not split local-origin errors"
@@ -202,7 +204,7 @@ def _clusters(rendered: Rendered) -> list[Json]:
 
 
 def _grpc_clusters(rendered: Rendered) -> list[Json]:
-    return [cluster for cluster in _clusters(rendered) if cluster["name"] != SOCKETS]
+    return [cluster for cluster in _clusters(rendered) if cluster["name"] not in _HTTP_CLUSTERS]
 
 
 def _listeners(rendered: Rendered) -> list[Json]:

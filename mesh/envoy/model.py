@@ -33,6 +33,8 @@ class Endpoint:
     """0 is this region; further regions follow in order."""
     sockets: int = 0
     """Port on which a gateway takes carriers' WebSockets; 0: it takes none."""
+    answers: int = 0
+    """Port on which it answers carriers' webhooks; 0: it does not."""
 
 
 @dataclass(frozen=True)

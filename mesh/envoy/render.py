@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh.envoy.answers import (
+    CLUSTER as ANSWERS,
+    answer_cluster,
+    answer_endpoints,
+    answer_route,
+)
 from mesh.envoy.bootstrap import bootstrap
 from mesh.envoy.clusters import clusters
 from mesh.envoy.control import (
@@ -55,9 +61,12 @@ def render(
         ways["resources"][0]["virtual_hosts"][0]["routes"].insert(-1, control_route(door))
         by_cluster[CONTROL] = control_endpoints(one for one in known if one.service == "gateway")
     if "gateway" in region.behind(door):
-        found["resources"].append(socket_cluster(topology.tuning, layout))
-        ways["resources"][0]["virtual_hosts"][0]["routes"][-1:-1] = socket_routes()
-        by_cluster[SOCKETS] = socket_endpoints(one for one in known if one.service == "gateway")
+        tuning, gateways = topology.tuning, [one for one in known if one.service == "gateway"]
+        found["resources"] += [socket_cluster(tuning, layout), answer_cluster(tuning, layout)]
+        led = [answer_route(), *socket_routes()]
+        ways["resources"][0]["virtual_hosts"][0]["routes"][-1:-1] = led
+        by_cluster[SOCKETS] = socket_endpoints(gateways)
+        by_cluster[ANSWERS] = answer_endpoints(gateways)
     rendered = Rendered(
         door=door,
         layout=layout,

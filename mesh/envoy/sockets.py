@@ -28,31 +28,43 @@ HEALTH = "/health"
 
 def socket_routes() -> list[Json]:
     """Return the routes to the gateways' socket port."""
+    found = [over_http(CLUSTER, {"prefix": prefix}, LONGEST_STREAM) for prefix in PREFIXES]
+    for one in found:
+        one["route"]["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
+    return found
+
+
+def over_http(name: str, match: Json, longest: str) -> Json:
+    """Return a route to a cluster of HTTP/1.1 in which nothing lasts longer."""
     policy = retries()
     # A gateway that is full or about to go says so before the upgrade.
     policy["retry_on"] += ",retriable-status-codes"
     policy["retriable_status_codes"] = [503]
-    return [
-        {
-            "name": CLUSTER,
-            "match": {"prefix": prefix},
-            "request_body_buffer_limit": REPLAYED_BYTES["edge"],
-            "route": {
-                "cluster": CLUSTER,
-                "timeout": "0s",
-                "idle_timeout": "0s",
-                "max_stream_duration": {"max_stream_duration": LONGEST_STREAM},
-                "upgrade_configs": [{"upgrade_type": "websocket", "enabled": True}],
-                "retry_policy": policy,
-            },
-        }
-        for prefix in PREFIXES
-    ]
+    return {
+        "name": name,
+        "match": match,
+        "request_body_buffer_limit": REPLAYED_BYTES["edge"],
+        "route": {
+            "cluster": name,
+            "timeout": "0s",
+            "idle_timeout": "0s",
+            "max_stream_duration": {"max_stream_duration": longest},
+            "retry_policy": policy,
+        },
+    }
 
 
 def socket_cluster(tuning: Tuning, layout: Layout) -> Json:
     """Return the cluster: every gateway that has such a port."""
-    made = cluster("gateway", tuning, layout, CLUSTER)
+    made = http_cluster(CLUSTER, tuning, layout)
+    # Each socket has a connection of its own.
+    made["circuit_breakers"]["thresholds"][0]["max_connections"] = MAX_LIVE_STREAMS
+    return made
+
+
+def http_cluster(name: str, tuning: Tuning, layout: Layout) -> Json:
+    """Return a cluster of gateways that speak HTTP/1.1, and tell by it how they are."""
+    made = cluster("gateway", tuning, layout, name)
     made["typed_extension_protocol_options"] = {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -63,8 +75,6 @@ def socket_cluster(tuning: Tuning, layout: Layout) -> Json:
     [check] = made["health_checks"]
     del check["grpc_health_check"]
     check["http_health_check"] = {"path": HEALTH}
-    # Each socket has a connection of its own.
-    made["circuit_breakers"]["thresholds"][0]["max_connections"] = MAX_LIVE_STREAMS
     return made
 
 

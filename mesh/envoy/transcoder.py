@@ -18,6 +18,8 @@ DESCRIPTORS = Path(next(iter(voicemesh.api.__path__))) / "control.binpb"
 SUBSET = "envoy.lb"
 KEY = "gateway"
 MAX_BODY_BYTES = 512 * 1024
+_PATH = rf"^/(?:v1/calls|carriers/[a-z]+/status)/[0-9a-f-]+-({TAG})[:?/]?.*$"
+"""Paths that name a call."""
 
 
 def http_filters(door: DoorName, layout: Layout) -> list[Json]:
@@ -28,7 +30,7 @@ def http_filters(door: DoorName, layout: Layout) -> list[Json]:
 def _tagging(door: DoorName) -> Json:
     """Take the tag from wherever the call is named; the last that is there counts."""
     places = [CALL_HEADER] if door == "mesh" else [":path", CALL_HEADER]
-    pattern = {":path": rf"^/v1/calls/[0-9a-f-]+-({TAG})[:?/]?.*$", CALL_HEADER: rf"^.*-({TAG})$"}
+    pattern = {":path": _PATH, CALL_HEADER: rf"^.*-({TAG})$"}
     rules = [
         {
             "header": name,

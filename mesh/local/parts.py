@@ -125,9 +125,10 @@ class ReplicaPart:
     def command(self) -> Command:
         self._let_go()
         region = self._around.region
-        listen, metrics, sockets = self._ports = [
+        listen, metrics, sockets, answers = self._ports = [
             Port(region.host),
             Port("127.0.0.1"),
+            Port(region.host),
             Port(region.host),
         ]
         if self._around.topology.chaos:
@@ -141,8 +142,9 @@ class ReplicaPart:
             region.name,
             self.name,
             sockets=sockets.number if self._takes_sockets else 0,
+            answers=answers.number if self._answers else 0,
         )
-        return Command(self._arguments(), self._environment(listen, sockets), self.log)
+        return Command(self._arguments(), self._environment(listen, sockets, answers), self.log)
 
     async def serving(self) -> None:
         await probe.serving(self.address, SERVICES[self.service].rpc_service)
@@ -176,6 +178,22 @@ class ReplicaPart:
         return self.service == "gateway" and not self._given
 
     @property
+    def _answers(self) -> bool:
+        """Whether it answers carriers, who must be told where to come back to."""
+        return self._takes_sockets and bool(self._environs.get("VOICEMESH_PUBLIC_URL"))
+
+    @property
+    def _environs(self) -> Mapping[str, str]:
+        """Return what is set from outside; later ones win."""
+        around = self._around
+        return {
+            **os.environ,
+            **around.topology.environment,
+            **around.region.services[self.service].environment,
+            **around.environment,
+        }
+
+    @property
     def _given(self) -> Sequence[str]:
         """Return the command that replaces ours, if one does."""
         given = self._around.commands.get(self.service)
@@ -184,7 +202,7 @@ class ReplicaPart:
     def _arguments(self) -> Sequence[str]:
         return self._given or (sys.executable, "-m", SERVICES[self.service].module)
 
-    def _environment(self, listen: Port, sockets: Port) -> dict[str, str]:
+    def _environment(self, listen: Port, sockets: Port, answers: Port) -> dict[str, str]:
         """Later ones win: ours over what the user's shell has, the topology's over ours."""
         around = self._around
         return {
@@ -192,14 +210,14 @@ class ReplicaPart:
             "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
             **{
                 f"VOICEMESH_{name}": value
-                for name, value in self._settings(listen, sockets).items()
+                for name, value in self._settings(listen, sockets, answers).items()
             },
             **around.topology.environment,
             **around.region.services[self.service].environment,
             **around.environment,
         }
 
-    def _settings(self, listen: Port, sockets: Port) -> dict[str, str]:
+    def _settings(self, listen: Port, sockets: Port, answers: Port) -> dict[str, str]:
         around, sense = self._around, SERVICES[self.service].sense
         level = around.region.services[self.service].log_level or around.topology.log_level
         common = {
@@ -217,7 +235,8 @@ class ReplicaPart:
         if self.service == "gateway":
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY
-            return {**common, "RESUME_KEYS": keys, "SOCKETS": sockets.address}
+            asked = {"ANSWERS": answers.address} if self._answers else {}
+            return {**common, "RESUME_KEYS": keys, "SOCKETS": sockets.address, **asked}
         if not sense:
             return common
         chosen = engines(around.topology, self.service, around.models)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from mesh.envoy.answers import CLUSTER as ANSWERS, answer_endpoints
 from mesh.envoy.control import CLUSTER as CONTROL, control_endpoints
 from mesh.envoy.endpoints import endpoints
 from mesh.envoy.files import replace, text
@@ -77,7 +78,9 @@ class Rotation:
             if envoy.door == SERVICES[service].door:
                 replace(layout.endpoints(service), document)
                 if service == "gateway":
-                    replace(layout.endpoints(SOCKETS), text(socket_endpoints(self._live[service])))
+                    live = self._live[service]
+                    replace(layout.endpoints(SOCKETS), text(socket_endpoints(live)))
+                    replace(layout.endpoints(ANSWERS), text(answer_endpoints(live)))
             if service == "gateway":
                 replace(layout.endpoints(CONTROL), text(control_endpoints(self._live[service])))
 
@@ -88,7 +91,9 @@ async def _verdict(admin: Admin, one: Endpoint) -> str:
     except Unavailable:
         return _SILENT
     verdict = health.get(one.service, {}).get(f"{one.address}:{one.port}", _ABSENT)
-    if not one.sockets:
-        return verdict
-    other = health.get(SOCKETS, {}).get(f"{one.address}:{one.sockets}", _ABSENT)
-    return verdict if verdict == other else f"{verdict}, its sockets {other}"
+    for cluster, port in ((SOCKETS, one.sockets), (ANSWERS, one.answers)):
+        if port:
+            other = health.get(cluster, {}).get(f"{one.address}:{port}", _ABSENT)
+            if other != verdict:
+                return f"{verdict}, its {cluster} {other}"
+    return verdict

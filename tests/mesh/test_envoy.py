@@ -37,6 +37,7 @@ def rendered(door: DoorName, folder: Path = RUN, number: int = 0) -> Rendered:
             region.name,
             f"{name}-{replica}",
             sockets=7200 if name == "gateway" else 0,
+            answers=7300 if name == "gateway" else 0,
         )
         for index, name in enumerate(region.services)
         for replica in range(region.services[name].replicas)
