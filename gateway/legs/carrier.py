@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway import commands as do, events as on, metrics
 from gateway.legs.voice import CarrierVoice
+from gateway.playout import LEAD_SECONDS
 from voicemesh import telemetry
 from voicemesh.audio import Decoder
 from voicemesh.carriers.dialect import (
@@ -125,8 +126,9 @@ class CarrierLeg:
 
     @property
     def ahead(self) -> float:
-        frame_ms = self._dialect.capabilities.frame_ms
-        return frame_ms / 1000 if frame_ms > _USUAL_FRAME_MS else 0.0
+        can = self._dialect.capabilities
+        wanted = can.frame_ms / 1000 if can.frame_ms > _USUAL_FRAME_MS else 0.0
+        return min(wanted, can.queue_seconds - LEAD_SECONDS)
 
     # The call's side.
 

@@ -19,7 +19,7 @@ class Leg(Protocol):
 
     @property
     def ahead(self) -> float:
-        """Return by how many seconds more than usual the bot's audio is wanted in advance."""
+        """Return by how many seconds more (or less) than usual audio is wanted in advance."""
 
     def take(self) -> Iterable[LegEvent]:
         """Return what the caller did since the last time; raise InvalidInput where it may not."""

@@ -275,3 +275,12 @@ def test_every_error_has_a_close_code_and_a_reason_that_fits() -> None:
     long = close_reason(InvalidInput("frame", "é" * 200))
     assert len(long.encode()) <= MAX_REASON_BYTES
     assert long.startswith("INVALID_FIELD: frame: éé")
+
+
+def test_no_more_is_sent_ahead_than_the_carrier_may_hold() -> None:
+    assert Table("twilio").leg.ahead == 0.0
+    assert Table("exotel").leg.ahead == pytest.approx(0.1)
+    assert Table("audiosocket").leg.ahead == pytest.approx(0.1 - LEAD_SECONDS)
+    [play] = Playout(RATE, ahead=0.1 - LEAD_SECONDS).add(ramp(0, RATE), 0.0)
+    assert isinstance(play, do.Play)
+    assert play.chunk.samples.size == 800
