@@ -11,7 +11,7 @@ from tests.chaos.mutations import MUTATIONS, ROOT, Mutation
 def test_a_mutation_changes_one_piece_of_code(mutation: Mutation) -> None:
     text = (ROOT / mutation.path).read_text()
     assert text.count(mutation.old) == 1
-    assert compile(text.replace(mutation.old, mutation.new), mutation.path, "exec")
+    compile(text.replace(mutation.old, mutation.new), mutation.path, "exec")
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
