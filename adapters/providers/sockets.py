@@ -85,10 +85,14 @@ class Sockets:
         finally:
             self._live -= 1
 
-    async def open(self, place: str) -> ClientConnection:
-        """Return a connection to this path and query, and open another for whoever comes next."""
+    async def open(self, place: str, *, returns: bool = False) -> ClientConnection:
+        """Return a connection to this path and query.
+
+        Unless it `returns` to be used again, another is opened for whoever comes next.
+        """
         connection = self._take(place) or await self._connect(place)
-        self.warm(place)
+        if not returns:
+            self.warm(place)
         return connection
 
     def _take(self, place: str) -> ClientConnection | None:

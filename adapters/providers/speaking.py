@@ -114,7 +114,7 @@ class SpeakingEngine:
         codec, place = self._dialect.codec(request, text), self._dialect.place(request)
         with self._sockets.place():
             try:
-                connection = await self._sockets.open(place)
+                connection = await self._sockets.open(place, returns=self._dialect.reusable)
                 async with self._borrowed(connection, codec, place):
                     for frame in codec.begin():
                         await connection.send(frame)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters.providers.table import provider
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,4 +25,10 @@ def _scripted(settings: AdapterSettings) -> SynthesisEngine:
     return ScriptedEngine(settings.script_tts_first_audio)
 
 
-ENGINES: Mapping[str, SynthesisEngineFactory] = {"hibari": _hibari, "scripted": _scripted}
+ENGINES: Mapping[str, SynthesisEngineFactory] = {
+    "hibari": _hibari,
+    "elevenlabs": provider("adapters.tts.elevenlabs"),
+    "cartesia": provider("adapters.tts.cartesia"),
+    "openai": provider("adapters.tts.openai"),
+    "scripted": _scripted,
+}
