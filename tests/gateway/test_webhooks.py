@@ -28,7 +28,7 @@ from voicemesh.errors import Misconfigured
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = {"webhook_secret": SECRET, "webhook_timeout_seconds": 0.3}
+SETTINGS: dict[str, Any] = {"webhook_secret": SECRET, "webhook_timeout_seconds": 0.3}
 
 
 def settings(receiver: Receiver, folder: Path) -> dict[str, Any]:
