@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters.providers.table import provider
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,5 +42,8 @@ ENGINES: Mapping[str, LanguageEngineFactory] = {
     "retrieval": _retrieval,
     "smollm2": _smollm2,
     "openai": _openai,
+    "openai_responses": provider("adapters.llm.openai_responses"),
+    "anthropic": provider("adapters.llm.anthropic"),
+    "gemini": provider("adapters.llm.gemini"),
     "scripted": _scripted,
 }
