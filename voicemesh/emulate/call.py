@@ -48,6 +48,10 @@ class Order:
     callee: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What our answer document would have passed on."""
+    socket: str = ""
+    """Path and query of the socket, as an answer document has them; empty: the usual ones."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What the upgrade carries besides: a signature."""
     settings: DialectSettings = field(default_factory=DialectSettings)
 
 
@@ -103,8 +107,8 @@ class CarrierCall:
             parameters=order.parameters,
         )
         call = cls(dialect, began, order.settings)
-        path = _path(dialect, order.bot, order.token)
-        call._link = await open_link(dialect, target, path, call)
+        path = order.socket or _path(dialect, order.bot, order.token)
+        call._link = await open_link(dialect, target, path, call, order.headers)
         call._link.send(call.carrier.begin())
         speaking = asyncio.create_task(call._speak())
         try:

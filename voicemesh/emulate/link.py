@@ -51,16 +51,24 @@ class Ear(Protocol):
         """Take note of the end: the close code and reason, 1006 if there were none."""
 
 
-async def open_link(dialect: Dialect, target: str, path: str, ear: Ear) -> Link:
+async def open_link(
+    dialect: Dialect,
+    target: str,
+    path: str,
+    ear: Ear,
+    headers: Mapping[str, str] | None = None,
+) -> Link:
     """Connect to the first of a target's addresses that answers, `HOST:PORT` or `ipv4:A,B`.
+
+    A WebSocket's upgrade carries the `headers` besides its own.
 
     Raises Unavailable where nobody listens, and Denied, NotFound or Refused as answered.
     """
     *others, last = addresses(target)
     for address in others:
         with suppress(Unavailable):
-            return await _open(dialect, address, path, ear)
-    return await _open(dialect, last, path, ear)
+            return await _open(dialect, address, path, ear, headers or {})
+    return await _open(dialect, last, path, ear, headers or {})
 
 
 def addresses(target: str) -> list[str]:
@@ -68,12 +76,14 @@ def addresses(target: str) -> list[str]:
     return target.removeprefix("ipv4:").split(",")
 
 
-async def _open(dialect: Dialect, target: str, path: str, ear: Ear) -> Link:
+async def _open(
+    dialect: Dialect, target: str, path: str, ear: Ear, headers: Mapping[str, str]
+) -> Link:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             if dialect.transport is Transport.TCP:
                 return await _open_tcp(target, ear)
-            return await _open_websocket(dialect, target, path, ear)
+            return await _open_websocket(dialect, target, path, ear, headers)
     except WSHandshakeError as error:
         raise _refusal(error) from error
     except (OSError, TimeoutError) as error:
@@ -133,12 +143,14 @@ class _WebSocket(WSListener):
             self._ear.came(data.decode() if self._is_text else data)
 
 
-async def _open_websocket(dialect: Dialect, target: str, path: str, ear: Ear) -> Link:
-    headers = {"Sec-WebSocket-Protocol": dialect.subprotocol} if dialect.subprotocol else {}
+async def _open_websocket(
+    dialect: Dialect, target: str, path: str, ear: Ear, headers: Mapping[str, str]
+) -> Link:
+    agreed = {"Sec-WebSocket-Protocol": dialect.subprotocol} if dialect.subprotocol else {}
     _, link = await ws_connect(
         cast("Callable[[], WSListener]", lambda: _WebSocket(ear)),
         f"ws://{target}{path}",
-        extra_headers=headers,
+        extra_headers={**headers, **agreed},
         max_frame_size=MAX_FRAME_BYTES,
         websocket_handshake_timeout=CONNECT_SECONDS,
     )
