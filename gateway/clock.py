@@ -82,7 +82,8 @@ class CallerClock:
         clock = self.position(now)
         if offset == self._sent_end:
             return max(clock, offset + self._shift)
-        self._leaves_gaps = True
+        # Where a clock takes over, what is missing may have been heard by the one before.
+        self._leaves_gaps = self._leaves_gaps or self._heard
         return max(clock, offset)
 
     def offset_at(self, position: int) -> int:

@@ -37,6 +37,14 @@ def test_who_leaves_gaps_is_waited_for_less() -> None:
     assert clock.position(1.02 + FRAME / RATE + GAP_JITTER_SECONDS + 1.0) == 2 * RATE + FRAME
 
 
+def test_what_a_clock_before_has_heard_is_no_gap_of_the_callers() -> None:
+    clock = CallerClock(RATE, 0.0)
+    clock.take_up(RATE, RATE, 0.0)
+    clock.place(RATE + FRAME, FRAME, 0.02)
+    late = 0.02 + FRAME / RATE + STREAM_JITTER_SECONDS
+    assert clock.position(late) == RATE + 2 * FRAME
+
+
 def test_audio_after_a_stall_is_placed_behind_the_silence_that_was_told() -> None:
     clock = CallerClock(RATE, 0.0)
     clock.place(0, FRAME, 0.02)

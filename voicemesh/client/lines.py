@@ -174,7 +174,9 @@ class Lines:
 
     def _remember(self, resume: call_pb2.Resume) -> None:
         self._memory.take(resume.segment, restarts=resume.restarts)
-        self.kept.commit(resume.committed_offset, resume.committed_digits)
+        if self._state is not None and self._state.phase is state.Phase.UP:
+            # Otherwise a line is being dialled that was told what can be sent again.
+            self.kept.commit(resume.committed_offset, resume.committed_digits)
 
     def _ended(self, number: int, error: errors.VoicemeshError | None) -> None:
         held = self._lines.pop(number, None)

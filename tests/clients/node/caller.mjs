@@ -167,7 +167,9 @@ class Caller {
 
   /** Forgets what will not be wanted again, and whatever is older than half a minute. */
   forget() {
-    const needed = Math.max(this.committed, this.offset - KEPT_SECONDS * this.rate);
+    // A gateway that is being asked was told what can be sent again.
+    const committed = this.seeking ? 0 : this.committed;
+    const needed = Math.max(committed, this.offset - KEPT_SECONDS * this.rate);
     while (this.kept[0]?.audio && this.kept[0].audio.offset + this.frame <= needed) {
       this.kept.shift();
       this.dropped += 1;
