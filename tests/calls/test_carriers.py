@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -201,3 +203,24 @@ async def test_twilios_caller_is_understood_by_the_embedded_models(tmp_path: Pat
     assert told["interruptions"]
     assert told["complaints"] == []
     assert told["marks"] > 5
+
+
+async def test_the_command_places_a_call_as_a_carrier() -> None:
+    async with running_mesh() as mesh:
+        words = ["--say", "first of all", "--say", "long story", "--interrupt-ms", "500"]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "voicemesh.cli",
+            *("emulate", "telnyx", "--bot", "echo", *words, "--press", "12#", "--json"),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "VOICEMESH_HOME": str(mesh.home.folder)},
+        )
+        shown, _ = await process.communicate()
+    assert process.returncode == 0, shown
+    told = json.loads(shown)
+    assert told["carrier"] == "telnyx"
+    assert told["closed"]["code"] == 1000
+    assert told["latency"]["count"] >= 1
+    assert told["bot_audio"]["seconds"] > 1
+    assert told["complaints"] == []
