@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway import reports
-from gateway.outage import Outage
+from gateway.outage import Outage, Verdict
 from voicemesh.api.journal.v1 import journal_pb2
 
 if TYPE_CHECKING:
@@ -46,12 +46,16 @@ class Bridge:
 
     def breaks(self, now: float, unix: float) -> Commands:
         """Take note that the session broke; take out of the call what may be the reason."""
-        if not self._outage.breaks(now, self._downlink.journal.next_sequence):
+        verdict = self._outage.breaks(now, self._downlink.journal.next_sequence)
+        if verdict is Verdict.INNOCENT:
             return []
         reflected = self._downlink.last_entry.consumed_offset
         taken = self._uplink.outbox.take_out(reflected)
         if taken:
             self._write(taken, unix)
+        elif verdict is Verdict.GUILTY and self._downlink.replying:
+            # What kills them is in the journal: an answer that nobody lives to give.
+            self._outage.lasts(now)
         judged = self._downlink.judged_offset
         if any(isinstance(each, reports.BargedIn) and each.offset > judged for each in taken):
             # Nobody will ever judge it.

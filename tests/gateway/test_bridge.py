@@ -13,6 +13,8 @@ from gateway.call import CallSettings, Phase
 from gateway.holding import Lines
 from gateway.outage import (
     FALLBACK_SECONDS,
+    FRUITLESS_SECONDS,
+    FRUITLESS_SESSIONS,
     HOLDING_SECONDS,
     PATIENCE_SECONDS,
     STEADY_SECONDS,
@@ -317,13 +319,13 @@ def test_a_session_that_is_of_use_ends_the_outage(proof: str) -> None:
 # What no orchestrator survives.
 
 
-def dying(rig: Rig, sessions: int, *, speaking: bool = False) -> None:
-    """Have so many sessions break as soon as they have been told everything; none is left."""
+def dying(rig: Rig, sessions: int, lived: float = 0.06, *, speaking: bool = False) -> None:
+    """Have so many sessions break soon after they have been told everything; none is left."""
     rig.hear(speech(STEADY_SECONDS + 0.1, rig.sent_offset) if speaking else silence(1.1))
     rig.handle(on.LinkLost())
     for _ in range(sessions):
         rig.ready(rig.call.downlink.last_entry.consumed_offset)
-        rig.hear(speech(0.06, rig.sent_offset) if speaking else silence(0.06))
+        rig.hear(speech(lived, rig.sent_offset) if speaking else silence(lived))
         rig.handle(on.LinkLost())
 
 
@@ -355,6 +357,54 @@ def test_fewer_deaths_prove_nothing() -> None:
     assert told_now(rig)[0] is SpeechBegan
     dying(rig, SUSPICIOUS_SESSIONS - 1)
     assert told_now(rig)[0] is SpeechBegan
+
+
+@pytest.mark.parametrize(
+    ("deaths", "seconds", "guilty"),
+    [
+        (FRUITLESS_SESSIONS, 2.0, True),
+        (FRUITLESS_SESSIONS - 1, 2.0, False),
+        (2 * FRUITLESS_SESSIONS, FRUITLESS_SECONDS + 0.1, False),
+    ],
+)
+def test_what_kills_slowly_is_found_out_too(deaths: int, seconds: float, *, guilty: bool) -> None:
+    rig = live()
+    rig.handle(on.CallerPressed("7"))
+    dying(rig, deaths, seconds)
+    assert rig.call.uplink.outbox.taken_out == guilty
+
+
+def test_an_answer_that_nobody_lives_to_give_ends_the_call() -> None:
+    rig = live()
+    rig.journal(reply_started=journal_pb2.ReplyStarted(turn=1))
+    dying(rig, FRUITLESS_SESSIONS, 2.0)
+    # Another session stands at once, and would die like the others.
+    rig.ready()
+    found = rig.wait(3.0)
+    (over,) = [each for each in messages(found) if isinstance(each, CallOver)]
+    assert over.reason == "failed"
+    assert rig.call.phase is Phase.ENDED
+    assert set(heard(rig)) >= {99}
+
+
+def test_a_session_that_answers_at_last_is_welcome() -> None:
+    rig = live()
+    rig.journal(reply_started=journal_pb2.ReplyStarted(turn=1))
+    dying(rig, FRUITLESS_SESSIONS - 1, 2.0)
+    rig.ready()
+    rig.plan()
+    dying(rig, FRUITLESS_SESSIONS - 1, 2.0)
+    rig.ready()
+    rig.wait(3.0)
+    assert rig.call.phase is Phase.LIVE
+
+
+def test_a_call_in_which_nothing_happens_is_not_to_blame() -> None:
+    rig = live()
+    dying(rig, 3 * FRUITLESS_SESSIONS, 2.0)
+    rig.ready()
+    rig.wait(3.0)
+    assert rig.call.phase is Phase.LIVE
 
 
 def test_a_journal_that_grows_proves_innocence() -> None:
