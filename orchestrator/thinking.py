@@ -7,6 +7,7 @@ asked again from its beginning; the sentences it had are in the journal and are 
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from orchestrator.attempts import Attempts
@@ -157,7 +158,7 @@ class Thinking:
             self._ledger.emit(call)
 
     def _intend_one(self, turn: Turn, request: ToolRequested) -> CallTool | None:
-        key = f"{self._call_id}-{self._ledger.memory.tools_intended}"
+        key = self._key(request)
         intended = journal_pb2.ToolIntended(
             key=key, turn=turn.number, name=request.name, arguments_json=request.arguments_json
         )
@@ -169,6 +170,15 @@ class Thinking:
         else:
             return self._call(key, request.name, request.arguments_json)
         return None
+
+    def _key(self, request: ToolRequested) -> str:
+        """Return a key that nobody uses for anything else.
+
+        Not even a ghost that counts like this session, but whose brain wanted something else.
+        """
+        wanted = f"{request.name} {request.arguments_json}".encode()
+        digest = hashlib.sha256(wanted).hexdigest()[:8]
+        return f"{self._call_id}-{self._ledger.memory.tools_intended}-{digest}"
 
     def _call(self, key: str, name: str, arguments_json: str) -> CallTool:
         tool = self._bot.tool(name)

@@ -72,6 +72,12 @@ MUTATIONS = (
         'self._call(tool.key + "-again", tool.name, tool.arguments_json)',
     ),
     Mutation(
+        "one key for two things",
+        "orchestrator/thinking.py",
+        "{self._ledger.memory.tools_intended}-{digest}",
+        "{self._ledger.memory.tools_intended}",
+    ),
+    Mutation(
         "a pending tool is not called again",
         "orchestrator/turns.py",
         "self._parts.thinking.resume_tools()",

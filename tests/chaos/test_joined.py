@@ -20,7 +20,9 @@ from orchestrator.turns import NOT_CAUGHT
 from tests.chaos.joined import Joined
 from tests.orchestrator.driver import answers
 from tests.orchestrator.model_gateway import RATE
-from tests.orchestrator.test_resume import STEADY, STORIES, Story, quiet, says
+from tests.orchestrator.model_senses import Call as ToolCall
+from tests.orchestrator.test_resume import BOOK, STEADY, STORIES, Story, quiet, says
+from voicemesh.api.language.v1 import language_pb2
 from voicemesh.bots import Bot
 from voicemesh.journal import ReplyState
 
@@ -195,6 +197,25 @@ def test_a_brain_that_answers_otherwise_each_time_is_heard_once(faults: list[Fau
 def test_it_is_heard_once_wherever_it_breaks(how: str) -> None:
     for number in range(60):
         one_of_each_mood([((number + 0.5) / 60, how, 0.0)])
+
+
+# One that died, or was cut off, may have called a tool whose intent the gateway never got: with the
+# same words its successor asks for the same by the same key, with others by another.
+@pytest.mark.parametrize("how", HOW)
+def test_a_key_stands_for_one_thing_whatever_the_brain_wants(how: str) -> None:
+    moods = count()
+
+    def script(think: Think) -> Line:
+        if think.prompt.messages[-1].role == language_pb2.ROLE_TOOL:
+            return ["It is done."]
+        return [ToolCall("book", {"day": next(moods)})]
+
+    for number in range(40):
+        story = Story([says("book it"), quiet], {"tools": [BOOK]})
+        world = told(story, [((number + 0.5) / 40, how, 0.0)], 5.0, script=script)
+        (intent,) = world.memory.tools.values()
+        assert world.tools.done[intent.key] == (intent.name, intent.arguments_json)
+        assert intent.answered
 
 
 def test_no_orchestrator_for_good_is_an_apology_and_a_whole_record() -> None:
