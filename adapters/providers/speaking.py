@@ -219,6 +219,8 @@ class _Reply:
                         first = False
                     if (piece := samples.feed(part)).size:
                         yield piece
+            if first:
+                raise VoicemeshError("the provider made no sound", reason="NO_AUDIO")
             if (last := samples.flush()).size:
                 yield last
 

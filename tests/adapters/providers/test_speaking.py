@@ -282,6 +282,7 @@ async def test_a_voice_must_be_named_somewhere(which: str) -> None:
         ({"key": "other"}, Misconfigured, "PROVIDER_DENIES"),
         ({"parts": [b'{"sorry": 1}'], "kind": "application/json"}, Unavailable, "BAD_PROVIDER"),
         ({"parts": [bytes(999), HANG]}, VoicemeshError, "PROVIDER_SILENT"),
+        ({"parts": []}, VoicemeshError, "NO_AUDIO"),
         ({"parts": [bytes(999)], "torn": True}, Unavailable, "PROVIDER_GONE"),
     ],
 )
