@@ -170,6 +170,8 @@ async def test_an_application_places_calls_through_telers_api(tmp_path: Path) ->
     teler = Teler(TELER_KEY)
     with serving(teler) as api:
         async with site(tmp_path, CARRIERS % api.url) as here:
+            # What a carrier tells of a call must find the one gateway that placed it.
+            await here.mesh.scale("gateway", 3)
             body = {"callee": CALLER, "bot": "echo", "variables": {"order": "7"}}
             # Said twice with one key, it rings once.
             both = [
