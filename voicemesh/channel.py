@@ -37,8 +37,8 @@ class Watch:
     """Least time that a connection may take to come about."""
 
 
-NEAR = Watch(quiet_ms=150, answer_ms=200, connect_ms=250)
-"""Inside a region: a frozen Envoy is left within 500 ms."""
+NEAR = Watch(quiet_ms=150, answer_ms=250, connect_ms=250)
+"""Inside a region: a frozen Envoy is left within 550 ms."""
 FAR = Watch(quiet_ms=1000, answer_ms=2000, connect_ms=3000)
 """Over networks that lose packets: a retransmission must not look like a death."""
 

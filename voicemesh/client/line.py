@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
-from voicemesh.channel import open_channel
+from voicemesh.channel import FAR, open_channel
 from voicemesh.client.faults import from_rpc
 from voicemesh.errors import DeadlineMissed, Unavailable
 
@@ -87,7 +87,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_line(target: str, channel: grpc.aio.Channel | None = None) -> AsyncIterator[Line]:
     """Open a stream, over a connection of its own unless a channel is given."""
-    own = channel or open_channel(target, own_connection=True)
+    # Callers may be far away; a gateway that hangs is missed by its heartbeats.
+    own = channel or open_channel(target, own_connection=True, watch=FAR)
     stub = call_pb2_grpc.CallServiceStub(own)
     line = Line(target, stub.Converse())
     try:
