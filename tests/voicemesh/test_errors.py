@@ -66,6 +66,8 @@ def every(kind: type[VoicemeshError]) -> list[type[VoicemeshError]]:
 def test_every_error_is_in_the_tree_of_the_docstring() -> None:
     assert errors.__doc__
     for kind in every(VoicemeshError):
+        if kind.__name__.startswith("_"):
+            continue  # a part's own name for one of these
         assert kind.__name__ in errors.__doc__
         assert kind.status.name in errors.__doc__
 

@@ -80,7 +80,7 @@ async def test_it_tells_why_it_was_refused(tmp_path: Path) -> None:
         leg, caller = leg_of(f"127.0.0.1:{port_of(here.gateway)}", tally)
         leg._url = leg._url.replace("desk", "nobody")
         await leg.run()
-        assert caller.failure == "NOT_FOUND"
+        assert caller.failure == "NO_BOT"
     leg, caller = leg_of("127.0.0.1:1", tally)
     await leg.run()
     assert caller.failure == "ConnectionRefusedError"
