@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from voicemesh.audio import Samples
 
 FRAME_SECONDS = 0.02
-LEAD_SECONDS = 0.08
-"""How far ahead of the phone sound is given out: what a busy event loop may be late by."""
+LEAD_SECONDS = 0.2
+"""How far ahead of the phone sound is given out: what a busy event loop may be late by. It can be
+taken back, and the gateway is not further ahead itself."""
 LONGEST_SECONDS = 30.0
 """The most that waits: a bot that goes on while it is on hold is heard from the newest of it."""
 

@@ -30,6 +30,9 @@ GOODBYE_SECONDS = 10.0
 """How long either side may take to end a call that the other has ended."""
 REST_SECONDS = 0.5
 """The bot is never ahead by more, unless the phone was on hold."""
+OPEN_SECONDS = 0.5
+"""How long the bot waits for a phone's first sound: before it, media relays and NATs on the way may
+not know yet where to send the bot's first words."""
 LONGEST_NAME = 128
 
 _log = telemetry.get_logger("sip")
@@ -69,6 +72,9 @@ class Phone:
         self._ear, self._mouth = Ear(leg.rate), Mouth(leg.rate)
         self._lines = Lines(target, start, self, leg.rate, clock)
         self._held = False
+        self._opens_at = 0.0
+        """When the bot may be heard at the latest; 0 until somebody answered."""
+        self._open = False
         self._silent = asyncio.Event()
         self._transfer = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,9 +127,10 @@ class Phone:
             chunk = audio_pb2.AudioChunk(offset=offset, data=samples.astype("<i2").tobytes())
             self._lines.kept.audio(offset, samples.size, call_pb2.ConverseRequest(audio=chunk))
             self._lines.sent()
+        self._open = self._open or bool(samples.size) or 0 < self._opens_at <= now
         lead = LEAD_SECONDS * self._leg.rate
         queued = self._leg.queued
-        while queued < lead and (frame := self._mouth.frame(now)) is not None:
+        while self._open and queued < lead and (frame := self._mouth.frame(now)) is not None:
             self._leg.write(frame)
             queued += frame.size
         if not queued and not self._mouth.waiting:
@@ -164,6 +171,7 @@ class Phone:
                 self.ringing.set()
             case sip.Established():
                 self.established.set()
+                self._opens_at = self._clock() + OPEN_SECONDS
             case sip.Digit(digit) if not self._held and not self.closed.done():
                 self._say(call_pb2.ConverseRequest(dtmf=call_pb2.Dtmf(digit=digit)))
             case sip.Held(on):
