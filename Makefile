@@ -41,7 +41,7 @@ lint: $(STAMP) ## ruff, mypy, buf
 check: lint proto-check ## everything that needs no running
 
 test: $(STAMP) ## all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 demo: $(STAMP) ## a whole spoken call, here and now
 	$(BIN)/python -m demo
