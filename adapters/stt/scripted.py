@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,7 @@ class ScriptedRecognition:
         self._fed = 0
         self._wordless = False
         self._next_partial = int(PARTIAL_SECONDS * request.rate)
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: deque[asyncio.Handle] = deque()
         self._unanswered = 0
         self._finished = False
         self._outbox = Outbox()
@@ -83,10 +84,11 @@ class ScriptedRecognition:
         self._unanswered += 1
         loop = asyncio.get_running_loop()
         args = self._whole(), time.monotonic()
-        self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
         self._timers.append(loop.call_later(self._delay, self._answer, *args))
 
     def _answer(self, sound: Samples, asked: float) -> None:
+        # They fire in the order in which they were set.
+        self._timers.popleft()
         self._unanswered -= 1
         seconds = time.monotonic() - asked
         text = transcript(sound, self._request.rate, wordless=self._wordless)
