@@ -41,7 +41,9 @@ lint: $(STAMP) ## ruff, mypy, buf
 check: lint proto-check ## everything that needs no running
 
 test: $(STAMP) ## all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	# Two meshes at a time are much for two cores: what fails beside another is tried alone.
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile \
+	  || $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none
 
 demo: $(STAMP) ## a whole spoken call, here and now
 	$(BIN)/python -m demo

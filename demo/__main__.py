@@ -88,7 +88,8 @@ def _tell(console: Console, name: str, state: State) -> None:
 def _verdict(findings: Sequence[Finding]) -> Table:
     table = Table("", "what must hold", "seen", title="verdict", title_justify="left")
     for finding in findings:
-        mark = "[green]yes[/]" if finding.held else "[bold red]NO[/]"
+        missed = "[bold red]NO[/]" if finding.required else "[yellow]no[/]"
+        mark = "[green]yes[/]" if finding.held else missed
         table.add_row(mark, finding.what, finding.seen)
     return table
 
@@ -102,7 +103,7 @@ def main() -> int:
         console.print(f"[bold red]the demo failed:[/] {error.message}")
         return 1
     console.print(_verdict(findings))
-    return 0 if all(finding.held for finding in findings) else 1
+    return 0 if all(finding.held for finding in findings if finding.required) else 1
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ async def test_the_demo_conversation() -> None:
                 await perform(call, steps)
             record = call_record(call)
         findings = judge(record, booking.appointments())
-    assert [f"{finding.what}: {finding.seen}" for finding in findings if not finding.held] == []
+    missed = [finding for finding in findings if finding.required and not finding.held]
+    assert [f"{finding.what}: {finding.seen}" for finding in missed] == []
 
 
 @pytest.mark.skipif(missing(), reason="node and npm are not installed")

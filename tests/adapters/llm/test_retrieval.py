@@ -23,7 +23,6 @@ from adapters.language import (
     Tool,
     ToolCall,
 )
-from adapters.llm import ENGINES
 from adapters.llm.retrieval.dialogue import answer, today_of
 from adapters.llm.retrieval.engine import RetrievalEngine
 from adapters.llm.retrieval.matching import Matcher
@@ -268,10 +267,6 @@ async def test_bots_of_a_folder_are_read_at_the_start(tmp_path: Path) -> None:
         await engine.start()
         await engine.stop()
     assert "What are your opening hours?" in seen
-
-
-def test_the_table_names_four_engines() -> None:
-    assert sorted(ENGINES) == ["openai", "retrieval", "scripted", "smollm2"]
 
 
 def test_requests_without_knowledge_are_answered_with_unknown() -> None:
