@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.carriers.dialect import (
@@ -55,12 +55,15 @@ ENCODINGS = {
     "audio/x-l16": Encoding.LINEAR16,
 }
 _NAMES = {encoding: name for name, encoding in ENCODINGS.items()}
-_KEYS = frozenset("0123456789*#ABCD")
 _MAX_MARK = 256
 
 
 class TwilioApplication:
-    """Our end."""
+    """Our end; carriers that speak almost the same say below what is theirs."""
+
+    SID: ClassVar = "streamSid"
+    """How a stream's name is called."""
+    KEYS: ClassVar = frozenset("0123456789*#ABCD")
 
     def __init__(self, _settings: DialectSettings) -> None:
         self._stream = ""
@@ -81,14 +84,14 @@ class TwilioApplication:
             case Play(data):
                 payload = b64encode(data).decode("ascii")
                 yield (
-                    f'{{"event":"media","streamSid":{self._sid()},'
+                    f'{{"event":"media","{self.SID}":{self._sid()},'
                     f'"media":{{"payload":"{payload}"}}}}'
                 )
             case Mark(name):
                 mark = json.dumps({"name": name})
-                yield f'{{"event":"mark","streamSid":{self._sid()},"mark":{mark}}}'
+                yield f'{{"event":"mark","{self.SID}":{self._sid()},"mark":{mark}}}'
             case Clear():
-                yield f'{{"event":"clear","streamSid":{self._sid()}}}'
+                yield f'{{"event":"clear","{self.SID}":{self._sid()}}}'
             case Press() | HangUp():
                 return
 
@@ -100,12 +103,16 @@ class TwilioApplication:
     def _start(self, message: Fields) -> Began:
         if self._stream:
             raise OutOfOrder("start", "came a second time")
-        start = read_object(message, "start")
+        began = self._read_start(message, read_object(message, "start"))
+        self._stream, self._quoted = began.stream_id, json.dumps(began.stream_id)
+        return began
+
+    def _read_start(self, message: Fields, start: Fields) -> Began:
         stream = read_text(start, "streamSid", "start")
         if read_text(message, "streamSid") != stream:
             raise InvalidInput("streamSid", "differs from start.streamSid")
         fmt = _read_format(read_object(start, "mediaFormat", "start"))
-        began = Began(
+        return Began(
             call_id=read_text(start, "callSid", "start"),
             stream_id=stream,
             account_id=read_optional_text(start, "accountSid", "start"),
@@ -113,38 +120,46 @@ class TwilioApplication:
             sent=fmt,
             played=fmt,
         )
-        self._stream, self._quoted = stream, json.dumps(stream)
-        return began
 
     def _check_stream(self, message: Fields, kind: str) -> None:
         if not self._stream:
             raise OutOfOrder(kind, "came before start")
-        if read_text(message, "streamSid") != self._stream:
-            raise OutOfOrder("streamSid", "is not that of the start", reason="UNKNOWN_STREAM")
+        if read_text(message, self.SID) != self._stream:
+            raise OutOfOrder(self.SID, "is not that of the start", reason="UNKNOWN_STREAM")
 
     def _during(self, kind: str, message: Fields) -> Iterator[Event]:
         if kind == "media":
             yield from self._media(read_object(message, "media"))
         elif kind == "dtmf":
             digit = read_text(read_object(message, "dtmf"), "digit", "dtmf", most=1)
-            if digit not in _KEYS:
+            if digit not in self.KEYS:
                 raise InvalidInput("dtmf.digit", "must be one of 0-9, *, #, A-D")
-            yield Pressed(digit)
+            yield Pressed(digit.upper())
         elif kind == "mark":
             yield Reached(read_text(read_object(message, "mark"), "name", "mark", most=_MAX_MARK))
         else:
-            yield Stopped()
+            yield Stopped(self._read_reason(message))
 
     def _media(self, media: Fields) -> Iterator[Event]:
-        if read_text(media, "track", "media") != "inbound":
-            return  # what we sent, told back
+        if not self._is_callers(media):
+            return
         chunk = read_count_text(media, "chunk", "media")
         if chunk <= self._chunk:
             raise OutOfOrder("media.chunk", f"is {chunk} behind {self._chunk}; must be higher")
-        data = read_base64(media, "payload", "media")
+        data = self._read_sound(media)
         self._chunk = chunk
         if data:
             yield Sounded(data)
+
+    def _is_callers(self, media: Fields) -> bool:
+        # What we sent is told back.
+        return read_text(media, "track", "media") == "inbound"
+
+    def _read_sound(self, media: Fields) -> bytes:
+        return read_base64(media, "payload", "media")
+
+    def _read_reason(self, _message: Fields) -> str:
+        return ""
 
 
 def _read_format(told: Fields) -> AudioFormat:
@@ -164,6 +179,8 @@ def _read_format(told: Fields) -> AudioFormat:
 class TwilioCarrier:
     """Twilio's end; complains as Twilio does, by its error codes."""
 
+    SID: ClassVar = "streamSid"
+
     def __init__(self, _settings: DialectSettings) -> None:
         self._began: Began | None = None
         self._sequence = 0
@@ -177,7 +194,7 @@ class TwilioCarrier:
                 yield _compact(event="connected", protocol="Call", version="1.0.0")
                 yield self._numbered("start", start=_start(event))
             case Sounded(data):
-                yield self._numbered("media", media=self._media(data))
+                yield self._numbered("media", media={"track": "inbound", **self._media(data)})
             case Pressed(digit):
                 yield self._numbered("dtmf", dtmf={"track": "inbound_track", "digit": digit})
             case Reached(name):
@@ -194,15 +211,17 @@ class TwilioCarrier:
         kind = read_text(message, "event")
         if kind not in {"media", "mark", "clear"}:
             raise InvalidInput("event", "must be media, mark or clear", twilio=31924)
-        if read_text(message, "streamSid") != self._there().stream_id:
-            raise InvalidInput("streamSid", "is not that of the start", twilio=31951)
+        if read_text(message, self.SID) != self._there().stream_id:
+            raise InvalidInput(self.SID, "is not that of the start", twilio=31951)
         if kind == "media":
-            media = read_object(message, "media")
-            yield Play(read_base64(media, "payload", "media"))
+            yield Play(self._read_sound(read_object(message, "media")))
         elif kind == "mark":
             yield Mark(read_text(read_object(message, "mark"), "name", "mark", most=_MAX_MARK))
         else:
             yield Clear()
+
+    def _read_sound(self, media: Fields) -> bytes:
+        return read_base64(media, "payload", "media")
 
     def _there(self) -> Began:
         if self._began is None:
@@ -215,12 +234,7 @@ class TwilioCarrier:
         at = self._samples * 1000 // fmt.rate
         self._samples += fmt.samples_in(data)
         payload = b64encode(data).decode("ascii")
-        return {
-            "track": "inbound",
-            "chunk": str(self._chunk),
-            "timestamp": str(at),
-            "payload": payload,
-        }
+        return {"chunk": str(self._chunk), "timestamp": str(at), "payload": payload}
 
     def _numbered(self, kind: str, **fields: object) -> str:
         self._sequence += 1
