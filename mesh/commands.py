@@ -20,7 +20,7 @@ from mesh.local.hold import hold
 from mesh.local.process import alive
 from mesh.local.renewal import ORDER
 from mesh.tables import starting_table, status_table
-from mesh.topology import LOCAL, Topology, load, service_name, with_phones
+from mesh.topology import LOCAL, Topology, commands as topologies, load, service_name, with_phones
 from voicemesh.errors import NotFound, Unavailable
 
 _TopologyFile = Annotated[
@@ -58,6 +58,7 @@ def register(app: typer.Typer) -> None:
     envoy.callback()(_envoy)
     envoy.command("render")(render_envoy)
     app.add_typer(envoy, name="envoy")
+    topologies.register(app)
 
 
 def up(

@@ -239,5 +239,5 @@ class ReplicaPart:
             return {**common, "RESUME_KEYS": keys, "SOCKETS": sockets.address, **asked}
         if not sense:
             return common
-        chosen = engines(around.topology, self.service, around.models)
+        chosen = engines(around.topology, around.region, self.service, around.models)
         return {**common, "SENSE": sense, "ENGINES": ",".join(chosen)}

@@ -87,7 +87,7 @@ class LocalMesh:
         self._control = Control(self)
         for service, settings in self.region.services.items():
             if settings.engines:
-                engines(topology, service, models)  # refuse before anything starts
+                engines(topology, self.region, service, models)  # refuse before anything starts
 
     @property
     def edge_address(self) -> str:
@@ -257,7 +257,7 @@ class LocalMesh:
             self._fleet.keep(self._doors.part(envoy))
         for service in START_ORDER:
             if service in self.region.services:
-                for _ in range(self.region.services[service].replicas):
+                for _ in range(self.region.services[service].started):
                     self._fleet.add(service)
         await self._fleet.serving()
         self.started = True

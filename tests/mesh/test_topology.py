@@ -50,6 +50,7 @@ STT = "regions[0].services.stt"
 EDGE = "    edge: {port: 70000}\n    services:"
 SAME = "    edge: {port: 7}\n    mesh: {port: 7}\n    services:"
 NEAR = "    edge: {port: 7}\n    mesh: {port: 17}\n    services:"
+FRONT = "    mesh: {port: 7}\n    front: {port: 7}\n    services:"
 NAMED = "    host: localhost\n    services:"
 END = "[scripted]}\n"
 
@@ -62,7 +63,7 @@ END = "[scripted]}\n"
         ("replicas: 2", "replicas: -1", 7, f"{STT}.replicas", "greater than or equal to 0"),
         ("stt:", "sst:", 6, "regions[0].services.sst", "use one of gateway, orchestrator"),
         ("  - name: local\n    services", "  - services", 3, "regions[0].name", "add it"),
-        (END, END + "fences: []\n", 9, "fences", "is not known here; remove it, or use one of"),
+        (END, END + "qqq: []\n", 9, "qqq", "is not known here; remove it, or use one of"),
         (END, END + "name: again\n", 9, "name", "is given twice"),
         (END, END + "tuning:\n  keepalive_ms: 5\n", 10, "tuning.keepalive_ms", "or equal to 100"),
         (END, END + "tuning: {health_timeout_ms: 500}\n", 9, "tuning", "smaller than"),
@@ -72,6 +73,7 @@ END = "[scripted]}\n"
         ("    services:", SAME, 3, "regions[0]", "different ports"),
         ("    services:", NEAR, 3, "regions[0]", "edge-1 and mesh-0 both listen on port 17"),
         ("    services:", NAMED, 4, "regions[0].host", "it is 'localhost'"),
+        ("    services:", FRONT, 3, "regions[0]", "mesh-0 and front-0 both listen on port 7"),
         (GOOD, "name: [", 1, "", "correct the YAML"),
         (GOOD, "", 1, "", "valid dictionary"),
     ],
@@ -93,10 +95,10 @@ def test_missing_file_says_which_and_what_to_do(tmp_path: Path) -> None:
         load(tmp_path / "nowhere.yaml")
 
 
-def test_two_regions_are_read_but_not_run_here() -> None:
+def test_of_several_regions_one_must_be_named() -> None:
     second = GOOD[GOOD.index("  - name") :].replace("local", "far")
     topology = parse(GOOD + second, Path("trial.yaml"))
-    with pytest.raises(Misconfigured, match="local, far"):
+    with pytest.raises(Misconfigured, match="local, far: say which with --region"):
         one_region(topology)
 
 
