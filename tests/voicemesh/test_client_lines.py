@@ -1,9 +1,20 @@
 from __future__ import annotations
 
-from voicemesh.api.call.v1 import call_pb2
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+import pytest
+
+from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
+from voicemesh.client import lines as client_lines
 from voicemesh.client.lines import Lines
 from voicemesh.client.resuming import LineStood, MoveAsked, Resuming
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import Unavailable, VoicemeshError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 class Nobody:
@@ -33,3 +44,56 @@ async def test_what_a_line_was_promised_is_kept_until_it_stands() -> None:
     moving.handle(LineStood(1), 0.1)
     lines._remember(call_pb2.Resume(committed_offset=640))
     assert lines.kept.held_offset == 640
+
+
+class Reluctant(call_pb2_grpc.CallServiceServicer):
+    """Breaks the first streams before their calls stand."""
+
+    def __init__(self, breaks: int) -> None:
+        self.breaks, self.opened = breaks, 0
+
+    async def Converse(  # noqa: N802 - gRPC's name
+        self,
+        _requests: AsyncIterator[call_pb2.ConverseRequest],
+        context: grpc.aio.ServicerContext,  # type: ignore[type-arg]
+    ) -> AsyncIterator[call_pb2.ConverseResponse]:
+        self.opened += 1
+        if self.opened <= self.breaks:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+        yield call_pb2.ConverseResponse(started=call_pb2.Started(call_id=str(self.opened)))
+
+
+@asynccontextmanager
+async def reluctant(breaks: int) -> AsyncIterator[tuple[Reluctant, str]]:
+    server = grpc.aio.server()
+    servicer = Reluctant(breaks)
+    call_pb2_grpc.add_CallServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield servicer, f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_lines, "OPEN_BACKOFF_SECONDS", (0.0, 0.0, 0.0))
+
+
+async def test_a_call_that_nobody_took_is_begun_again(at_once: None) -> None:
+    async with reluctant(breaks=3) as (gateway, target):
+        lines = Lines(target, call_pb2.Start(), Nobody(), 8000, lambda: 0.0)
+        started = await lines.open(None)
+        await lines.close()
+    assert started.call_id == "4"
+    assert gateway.opened == 4
+
+
+async def test_a_call_that_is_never_taken_says_so(at_once: None) -> None:
+    async with reluctant(breaks=9) as (gateway, target):
+        lines = Lines(target, call_pb2.Start(), Nobody(), 8000, lambda: 0.0)
+        with pytest.raises(Unavailable):
+            await lines.open(None)
+        await lines.close()
+    assert gateway.opened == 4

@@ -7,6 +7,7 @@ that takes the place of another begins where its gateway wants it to, and catche
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +36,8 @@ FATAL = (
 """After these a call is not resumed: another gateway would say the same, or somebody has it."""
 LEAVE_SECONDS = 2.0
 """How long a gateway may take to end a line that was left."""
+OPEN_BACKOFF_SECONDS = (0.05, 0.2, 0.8)
+"""How long to wait after the first, second, ... attempt to begin a call that nobody took."""
 SILENT_BEATS = 2
 """Heartbeats that a gateway may be late by before its line counts as broken."""
 
@@ -93,7 +96,19 @@ class Lines:
         self._failure: errors.VoicemeshError | None = None
 
     async def open(self, channel: grpc.aio.Channel | None) -> call_pb2.Started:
-        """Begin the call; raise what the gateway says against it."""
+        """Begin the call; raise what the gateway says against it.
+
+        A stream that broke before the call stood is opened again: its gateway or edge may be gone,
+        and others are there.
+        """
+        for wait in OPEN_BACKOFF_SECONDS:
+            with suppress(errors.Unavailable):
+                return await self._begin(channel)
+            await asyncio.sleep(wait)
+        return await self._begin(channel)
+
+    async def _begin(self, channel: grpc.aio.Channel | None) -> call_pb2.Started:
+        self._stands = asyncio.get_running_loop().create_future()
         self._dial(0, self._target, self._start, channel)
         started: call_pb2.Started = await self._stands
         return started
