@@ -40,13 +40,23 @@ if TYPE_CHECKING:
 MOST_UNSENT_BYTES = 128 * 1024
 """About 9 s of frames: a gateway that takes none for so long has failed the call."""
 CONNECT_SECONDS = 5.0
-_PAYLOAD = '"payload":"'
+_PAYLOAD = '"payload":'
 _QUIET = b64encode(SILENCE).decode()
 
 
 @cache
 def _payloads(clip: Clip) -> tuple[str, ...]:
     return tuple(b64encode(frame).decode() for frame in clip.frames)
+
+
+def audio_bytes(text: str) -> int:
+    """Return how much audio a message carries, 0 if none; it is not decoded."""
+    at = text.find(_PAYLOAD)
+    if at < 0:
+        return 0
+    begin = text.index('"', at + len(_PAYLOAD)) + 1  # some servers put a space before it
+    end = text.index('"', begin)
+    return (end - begin) // 4 * 3 - text.count("=", end - 2, end)
 
 
 class TwilioLeg(WSListener):
@@ -123,9 +133,10 @@ class TwilioLeg(WSListener):
             self._closed(transport, frame)
             return
         text = frame.get_payload_as_ascii_text()
-        at = text.find(_PAYLOAD)
-        if at >= 0:
-            self._hear(text, at + len(_PAYLOAD), now)
+        count = audio_bytes(text)
+        if count:
+            self._caller.heard(self._heard, count, now)
+            self._heard += count
             return
         message = json.loads(text)
         if message["event"] == "clear":
@@ -135,13 +146,6 @@ class TwilioLeg(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._transport = None
-
-    def _hear(self, text: str, begin: int, now: float) -> None:
-        end = text.index('"', begin)
-        padding = text.count("=", end - 2, end)
-        count = (end - begin) // 4 * 3 - padding
-        self._caller.heard(self._heard, count, now)
-        self._heard += count
 
     def _clear(self, transport: WSTransport, now: float) -> None:
         # A carrier drops whatever it holds; the count begins anew behind it.

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.gateway.caller import hall
 from tests.gateway.carrier_line import port_of
@@ -13,7 +16,7 @@ from voicemesh.bench.caller import Caller, Manner, Phase
 from voicemesh.bench.clip import RATE, recorded
 from voicemesh.bench.lines import LINES
 from voicemesh.bench.tally import Tally
-from voicemesh.bench.twilio import TwilioLeg, TwilioLine
+from voicemesh.bench.twilio import TwilioLeg, TwilioLine, audio_bytes
 from voicemesh.carriers.dialect import Began, DialectSettings, Reached, Sounded, Stopped
 from voicemesh.carriers.twilio import TwilioApplication
 
@@ -49,6 +52,17 @@ def test_what_it_writes_is_twilios() -> None:
         ]
     assert [*application.receive(leg._message("mark", {"name": "m1"}))] == [Reached("m1")]
     assert [*application.receive(leg._message("stop", {}))] == [Stopped()]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("count", [1, 2, 3, 160, 320])
+def test_audio_is_counted_however_the_message_is_spaced(
+    separators: tuple[str, str], count: int
+) -> None:
+    payload = b64encode(bytes(count)).decode()
+    said = {"event": "media", "streamSid": "MZ1", "media": {"payload": payload}}
+    assert audio_bytes(json.dumps(said, separators=separators)) == count
+    assert not audio_bytes(json.dumps({"event": "clear"}, separators=separators))
 
 
 async def test_it_holds_a_call_with_a_gateway(tmp_path: Path) -> None:
