@@ -24,8 +24,9 @@ ChoiceT = TypeVar("ChoiceT", bound=Named)
 
 GIVE_UP_SECONDS = 8.0
 """How long after the need arose engines are still tried that may come back."""
-PAUSES = (0.2, 0.4, 0.8)
-"""Seconds between attempts once every engine has failed; the last one repeats."""
+PAUSES = (0.05, 0.1, 0.2, 0.4)
+"""Seconds between attempts once every engine has failed; the last one repeats. Short at first: a
+replica that is starting, or unhurt and about to be found again, is there within moments."""
 
 
 class Attempts(Generic[ChoiceT]):

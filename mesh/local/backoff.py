@@ -15,8 +15,9 @@ class Backoff:
     """Seconds at most."""
     patience: int = 10
     """Crashes in a row until it is given up."""
-    calm: float = 30.0
-    """Seconds of service after which earlier crashes are forgotten."""
+    calm: float = 5.0
+    """Seconds of service after which earlier crashes are forgotten: who served is wanted back at
+    once, whatever killed it; only who cannot serve is waited for."""
 
 
 class Crashes:

@@ -173,7 +173,7 @@ def dumb_delay(crash: int) -> float | None:
 def test_backoff_against_a_dumb_twin(served: list[float]) -> None:
     crashes, row = Crashes(), 0
     for count, seconds in enumerate(served, start=1):
-        row = 1 if seconds >= 30 else row + 1
+        row = 1 if seconds >= 5 else row + 1
         delay, expected = crashes.crashed(seconds), dumb_delay(row)
         assert (delay is None) == (expected is None)
         if delay is not None:

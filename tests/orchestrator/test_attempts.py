@@ -21,14 +21,14 @@ def test_failures_that_pass_are_waited_for() -> None:
     attempts = Attempts(CHOICES)
     attempts.hurry(10.0)
     pauses = [attempts.failed(10.0, lasting=False) for _ in range(7)]
-    assert pauses == [0.0, 0.0, 0.2, 0.4, 0.8, 0.8, 0.8]
+    assert pauses == [0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.4]
     assert attempts.failed(10.0 + GIVE_UP_SECONDS, lasting=False) is None
 
 
 def test_one_failure_that_passes_is_hope_enough() -> None:
     attempts = Attempts(CHOICES)
     attempts.hurry(0.0)
-    assert [attempts.failed(0.0, lasting=number != 1) for number in range(3)] == [0.0, 0.0, 0.2]
+    assert [attempts.failed(0.0, lasting=number != 1) for number in range(3)] == [0.0, 0.0, 0.05]
 
 
 def test_nobody_waits_so_nothing_is_the_last() -> None:

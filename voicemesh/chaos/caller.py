@@ -14,7 +14,7 @@ import numpy as np
 from voicemesh.audio import tonetext
 from voicemesh.chaos.gaps import Heard
 from voicemesh.chaos.talk import EXTRAS
-from voicemesh.chaos.verdict import Evidence, Said
+from voicemesh.chaos.verdict import RATE, Evidence, Said
 from voicemesh.client import FORMATS, Call
 from voicemesh.errors import VoicemeshError
 
@@ -126,7 +126,7 @@ class _Conversation:
             line = talk.line(turn)
             asked = await self._say(line)
             goes_on = await self._answer(line.answers, asked)
-            self._note(line, asked)
+            self._note(turn, line, asked)
         self._take()
 
     async def _say(self, line: Line) -> float:
@@ -193,13 +193,13 @@ class _Conversation:
         self._read = 0, []
         return pieces
 
-    def _note(self, line: Line, asked: float) -> None:
+    def _note(self, turn: int, line: Line, asked: float) -> None:
         """Keep what was heard of an answer, and when."""
         pieces, rate = self._take(), self._call.playback.rate
-        heard = [(piece.play_at, piece.play_at + piece.count / rate) for piece in pieces]
+        sounded = [(piece.play_at, piece.play_at + piece.count / rate) for piece in pieces]
         # What is still heard while the caller speaks is the end of the answer before.
-        late = [run for run in heard if run[0] < asked]
-        runs = tuple(heard[len(late) :])
+        late = [run for run in sounded if run[0] < asked]
+        runs = tuple(sounded[len(late) :])
         if late and self._held.answers:
             before = self._held.answers.pop()
             self._held.answers.append(replace(before, runs=(*before.runs, *late)))
@@ -207,5 +207,23 @@ class _Conversation:
             sort = "tool" if line.uses_tool else "plain"
             call = self._held.evidence.call
             # Who conducted this turn, and the one before.
-            replicas = frozenset(turn.report.replica for turn in self._call.turns[-2:])
-            self._held.answers.append(Heard(call, self._held.row, sort, asked, runs, replicas))
+            replicas = {each.report.replica for each in self._call.turns[-2:]}
+            replicas |= self._gateways(asked)
+            heard = Heard(call, self._held.row, sort, asked, runs, frozenset(replicas))
+            self._held.answers.append(replace(heard, tail=self._tail(turn)))
+
+    def _tail(self, turn: int) -> float:
+        """Return how much later than it was the end of a line was heard."""
+        known = [each.report for each in self._call.turns[-2:] if each.report.turn == turn]
+        said = self._held.evidence.said[-1]
+        return (known[-1].end_offset - said.end) / RATE if known else 0.0
+
+    def _gateways(self, since: float) -> set[str]:
+        """Return the gateways that held the call from a time on."""
+        before, later = self._call.started.replica, set[str]()
+        for resumed in self._call.resumes:
+            if resumed.arrived < since:
+                before = resumed.replica
+            else:
+                later.add(resumed.replica)
+        return {before, *later}

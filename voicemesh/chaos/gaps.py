@@ -7,7 +7,7 @@ answer that came later than answers of its kind do while nothing goes wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,11 @@ LATER_SECONDS = 0.1
 """An answer that is less late than this is as other answers are."""
 REACH_SECONDS = 3.0
 """How long after a fault was over it may still be the reason for a gap."""
+AT_WORK_SECONDS = 1.0
+"""How long after a fault was over it is as likely a reason as a newer one: others notice it, calls
+are moved, and a process that takes the dead one's place starts."""
+SEVERAL = "several at once"
+"""Stands for the names of faults that were at work at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,14 @@ class Heard:
     runs: tuple[tuple[float, float], ...]
     """From when until when something was heard."""
     replicas: frozenset[str] = frozenset()
-    """The orchestrators that had the call, as far as is known."""
+    """The orchestrators and gateways that had the call, as far as is known."""
+    tail: float = 0.0
+    """How much later than it was the mesh took the caller's last word to end, seconds."""
 
     @property
     def wait(self) -> float:
-        """How long the answer took."""
-        return self.runs[0][0] - self.asked
+        """How long the answer took, from where the mesh took the caller's last word to end."""
+        return self.runs[0][0] - self.asked - self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,23 @@ class Gap:
     waiting: bool
     """Whether the caller waited for an answer; otherwise the bot was speaking."""
     cause: Struck | None = None
+    """The newest fault that can be the reason."""
+    also: tuple[Struck, ...] = ()
+    """Others that were at work as well: then it says nothing about any of them alone."""
 
     @property
     def seconds(self) -> float:
         """How long it was."""
         return self.end - self.begin
+
+    @property
+    def fault(self) -> str:
+        """Name of what caused it; "" is nothing that is known."""
+        if self.cause is None:
+            return ""
+        if self.cause.alone:
+            return f"{self.cause.name} (none left)"
+        return SEVERAL if self.also else self.cause.name
 
 
 @dataclass(slots=True)
@@ -88,22 +107,28 @@ class Gaps:
         """Return the longest gaps, longest first."""
         return sorted(self.found, key=lambda gap: -gap.seconds)[:count]
 
-    def by_fault(self) -> dict[str, list[float]]:
-        """Return the gaps by the fault that caused them, seconds; "" is none that is known."""
-        named: dict[str, list[float]] = defaultdict(list)
+    def by_fault(self) -> dict[str, list[Gap]]:
+        """Return the gaps by the name of the fault that caused them; "" is none that is known."""
+        named: dict[str, list[Gap]] = defaultdict(list)
         for gap in self.found:
-            named[_name(gap.cause)].append(gap.seconds)
+            named[gap.fault].append(gap)
         return dict(named)
 
 
 def find(answers: Sequence[Heard], faults: Sequence[Struck], calm_until: float) -> Gaps:
-    """Return the gaps in the answers; until `calm_until` nothing had gone wrong yet."""
+    """Return the gaps in the answers; until `calm_until` nothing had gone wrong yet.
+
+    Where speech ends is heard up to 0.12 s late in every call, as its last sounds are and as they
+    lie in the windows of voice activity. That is no gap; what goes beyond undisturbed calls may be.
+    """
+    longest = max((each.tail for each in answers if _is_calm(each, calm_until)), default=0.0)
+    answers = [replace(each, tail=min(max(each.tail, 0.0), longest)) for each in answers]
     usual = _usual(answers, calm_until)
     gaps = Gaps(usual)
     for heard in answers:
         for begin, end, waiting in _silences(heard, usual):
-            cause = _cause(begin, end, heard, faults)
-            gaps.found.append(Gap(heard.call, heard.row, begin, end, waiting, cause))
+            cause, also = _causes(begin, end, heard, faults)
+            gaps.found.append(Gap(heard.call, heard.row, begin, end, waiting, cause, also))
     return gaps
 
 
@@ -112,13 +137,17 @@ def _usual(answers: Iterable[Heard], calm_until: float) -> dict[str, float]:
     every: dict[str, list[float]] = defaultdict(list)
     for heard in answers:
         every[heard.sort].append(heard.wait)
-        if heard.runs[-1][1] <= calm_until:
+        if _is_calm(heard, calm_until):
             calm[heard.sort].append(heard.wait)
     return {sort: median(calm.get(sort) or waits) for sort, waits in every.items()}
 
 
+def _is_calm(heard: Heard, calm_until: float) -> bool:
+    return heard.runs[-1][1] <= calm_until
+
+
 def _silences(heard: Heard, usual: Mapping[str, float]) -> Iterable[tuple[float, float, bool]]:
-    due = heard.asked + usual[heard.sort]
+    due = heard.asked + heard.tail + usual[heard.sort]
     if heard.runs[0][0] - due >= LATER_SECONDS:
         yield due, heard.runs[0][0], True
     for (_, end), (begin, _) in zip(heard.runs, heard.runs[1:], strict=False):
@@ -126,19 +155,20 @@ def _silences(heard: Heard, usual: Mapping[str, float]) -> Iterable[tuple[float,
             yield end, begin, False
 
 
-def _cause(begin: float, end: float, heard: Heard, faults: Iterable[Struck]) -> Struck | None:
-    """Return the newest fault that can be the reason; the one that left no replica before all."""
+def _causes(
+    begin: float, end: float, heard: Heard, faults: Iterable[Struck]
+) -> tuple[Struck | None, tuple[Struck, ...]]:
+    """Return the newest fault that can be the reason, and what else was at work.
+
+    One that left no replica comes before all others.
+    """
     near = [each for each in faults if each.at <= end and each.until + REACH_SECONDS >= begin]
     on_path = [each for each in near if _on_path(each, heard)]
-    return max(on_path, key=lambda each: (each.alone, each.at), default=None)
+    cause = max(on_path, key=lambda each: (each.alone, each.at), default=None)
+    also = [each for each in on_path if each is not cause]
+    return cause, tuple(each for each in also if each.until + AT_WORK_SECONDS >= begin)
 
 
 def _on_path(fault: Struck, heard: Heard) -> bool:
-    known = fault.service == "orchestrator" and heard.replicas
-    return fault.process in heard.replicas if known else True
-
-
-def _name(cause: Struck | None) -> str:
-    if cause is None:
-        return ""
-    return f"{cause.name} (none left)" if cause.alone else cause.name
+    known = {replica.rpartition("-")[0] for replica in heard.replicas}
+    return fault.process in heard.replicas if fault.service in known else True

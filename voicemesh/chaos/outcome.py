@@ -142,7 +142,7 @@ class Outcome:
             "tool_calls": len(self.effects),
             "tool_requests": self.tool_requests,
             "usual_answer_ms": {sort: _ms(wait) for sort, wait in self.gaps.usual.items()},
-            "gaps": {name or "no fault": spread(gaps[name]) for name in sorted(gaps)},
+            "gaps": {name or "no fault": gap_figures(gaps[name]) for name in sorted(gaps)},
             "longest_gaps": [self._told(gap) for gap in self.gaps.longest(_MOST_GAPS)],
             "own_clock_late_p99_ms": _ms(self.clock.p99()),
             "own_clock_stalls": [
@@ -174,6 +174,7 @@ class Outcome:
                 "answers": [
                     {
                         "asked": round(answer.asked - self.began, 3),
+                        "heard_late_ms": _ms(answer.tail),
                         "runs": [
                             [round(begin - self.began, 3), round(end - self.began, 3)]
                             for begin, end in answer.runs
@@ -193,8 +194,9 @@ class Outcome:
             "at_seconds": round(gap.begin - self.began, 2),
             "ms": _ms(gap.seconds),
             "waiting": gap.waiting,
-            "fault": gap.cause.name if gap.cause else None,
+            "fault": gap.fault or None,
             "process": gap.cause.process if gap.cause else None,
+            "also": [f"{one.name}: {one.process}" for one in gap.also],
         }
 
 
@@ -210,6 +212,17 @@ def tool_findings(calls: Sequence[Held], effects: Mapping[str, int]) -> list[Fin
             elif not count and not held.evidence.failure:
                 found.append(Finding(Loss.TOOLS_LOST, call, f"never done: {text}"))
     return found
+
+
+def gap_figures(gaps: Sequence[Gap]) -> dict[str, Any]:
+    """Return what `spread` does, for all gaps and for each of the two kinds."""
+    holes = [gap.seconds for gap in gaps if not gap.waiting]
+    late = [gap.seconds for gap in gaps if gap.waiting]
+    return {
+        **spread([gap.seconds for gap in gaps]),
+        "in_speech": spread(holes) if holes else None,
+        "late_answers": spread(late) if late else None,
+    }
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float | int]:

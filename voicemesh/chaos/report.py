@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from voicemesh.chaos.outcome import spread
+from voicemesh.chaos.outcome import gap_figures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from voicemesh.chaos.outcome import Outcome
 
 _MOST_SHOWN = 30
+_FIGURES = {"gaps": "count", "p50": "p50_ms", "p99": "p99_ms", "max": "max_ms"}
+"""Columns, and what they are in JSON."""
 
 
 def summary(outcome: Outcome) -> RenderableType:
@@ -48,17 +52,20 @@ def _gaps(outcome: Outcome) -> Table:
     table = Table(title="gaps at the caller, milliseconds", title_justify="left")
     table.caption = f"answers usually take: {usual}"
     table.add_column("fault")
-    for column in ("struck", "gaps", "p50", "p99", "max"):
+    for column in ("struck", *_FIGURES, "in speech", "max", "late answers", "max"):
         table.add_column(column, justify="right")
     struck, gaps = Counter(one.name for one in outcome.struck), outcome.gaps.by_fault()
     for name in sorted({*struck, *gaps}):
-        cells = [str(struck.get(name, "")), "0", "", "", ""]
-        if name in gaps:
-            told = spread(gaps[name])
-            cells[1] = str(told["count"])
-            cells[2:] = [f"{told[key]:.0f}" for key in ("p50_ms", "p99_ms", "max_ms")]
+        figures: dict[str, Any] = gap_figures(gaps[name]) if name in gaps else {"count": 0}
+        cells = [str(struck.get(name, "")), *_cells(figures, *_FIGURES.values())]
+        for kind in ("in_speech", "late_answers"):
+            cells += _cells(figures.get(kind) or {}, "count", "max_ms")
         table.add_row(name or "no fault", *cells)
     return table
+
+
+def _cells(figures: Mapping[str, Any], *keys: str) -> list[str]:
+    return [f"{figures[key]:.0f}" if key in figures else "" for key in keys]
 
 
 def _verdict(outcome: Outcome) -> Text:

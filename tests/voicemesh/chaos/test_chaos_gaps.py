@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicemesh.chaos.gaps import Heard, Struck, find
+from voicemesh.chaos.gaps import SEVERAL, Heard, Struck, find
 
 CALM = 100.0
 BEFORE = [
@@ -29,7 +29,7 @@ def test_a_hole_while_the_bot_speaks_is_a_gap() -> None:
     (gap,) = gaps.found
     assert not gap.waiting
     assert round(gap.seconds, 3) == 0.25
-    assert gaps.by_fault() == {"kill stt": [gap.seconds]}
+    assert gaps.by_fault() == {"kill stt": [gap]}
 
 
 def test_an_answer_that_comes_late_is_a_gap_of_what_it_is_later() -> None:
@@ -45,10 +45,37 @@ def test_only_calm_answers_tell_how_long_answers_take() -> None:
 
 
 def test_a_gap_belongs_to_the_newest_fault_before_its_end() -> None:
-    later = Struck("kill tts", "tts-0", 200.2, 200.2, "tts")
-    much_later = Struck("kill llm", "llm-0", 201.5, 201.5, "llm")
-    gaps = find([*BEFORE, answer((200.45, 201.0))], [KILL, later, much_later], CALM)
-    assert list(gaps.by_fault()) == ["kill tts"]
+    before = Struck("kill tts", "tts-0", 197.0, 197.0, "tts")
+    later = Struck("kill llm", "llm-0", 201.5, 201.5, "llm")
+    gaps = find([*BEFORE, answer((200.45, 201.0))], [before, KILL, later], CALM)
+    assert list(gaps.by_fault()) == ["kill stt"]
+
+
+def test_a_gap_while_several_faults_are_at_work_says_nothing_of_one_alone() -> None:
+    hang = Struck("hang tts", "tts-0", 197.0, 199.9, "tts")
+    gaps = find([*BEFORE, answer((200.45, 201.0))], [hang, KILL], CALM)
+    (gap,) = gaps.found
+    assert gap.fault == SEVERAL
+    assert gap.cause == KILL
+    assert gap.also == (hang,)
+
+
+def test_speech_whose_end_is_heard_late_is_answered_late_without_a_fault() -> None:
+    calm = Heard("calm", 0, "plain", 20.0, ((20.57, 21.0),), tail=0.12)
+    late = Heard("hurt", 1, "plain", 199.0, ((199.57, 201.0),), tail=0.12)
+    assert find([*BEFORE, calm, late], [KILL], CALM).found == []
+
+
+def test_speech_whose_end_is_heard_later_than_in_calm_is_answered_late_by_that() -> None:
+    late = Heard("hurt", 1, "plain", 199.0, ((199.75, 201.0),), tail=0.3)
+    (gap,) = find([*BEFORE, late], [KILL], CALM).found
+    assert round(gap.seconds, 3) == 0.3
+
+
+def test_a_gateway_hurts_only_the_calls_it_holds() -> None:
+    killed = Struck("kill gateway", "gateway-1", 200.0, 200.0, "gateway")
+    elsewhere = answer((200.45, 201.0), replicas=frozenset({"gateway-0"}))
+    assert list(find([*BEFORE, elsewhere], [killed], CALM).by_fault()) == [""]
 
 
 def test_a_gap_long_after_every_fault_is_nobodys() -> None:

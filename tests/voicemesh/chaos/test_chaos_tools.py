@@ -5,7 +5,7 @@ import httpx
 from voicemesh.chaos.caller import Held
 from voicemesh.chaos.outcome import tool_findings
 from voicemesh.chaos.talk import ScriptedTalk
-from voicemesh.chaos.tools import NoteService
+from voicemesh.chaos.tools import Notes, NoteService
 from voicemesh.chaos.verdict import Evidence, Loss
 
 
@@ -31,6 +31,11 @@ async def test_the_service_does_a_thing_once_for_each_key() -> None:
     assert service.notes.effects() == {"one": 2, "two": 1}
     assert service.notes.results()["one"] == first
     assert service.notes.requests == 4
+
+
+def test_work_that_is_asked_for_again_is_done_when_it_would_have_been() -> None:
+    notes = Notes()
+    assert [notes.begin(key, now) for key, now in (("a", 5.0), ("b", 5.5), ("a", 6.0))] == [0, 0, 1]
 
 
 def test_a_tool_called_twice_or_never_is_found() -> None:
