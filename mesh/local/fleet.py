@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mesh.local.keeper import Keeper
+from mesh.local.keeper import Keeper, State
 from mesh.local.parts import ReplicaPart
 from voicemesh.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mesh.local.keeper import Part, State
+    from mesh.local.keeper import Part
     from mesh.services import ServiceName
 
 _ENVOY_STOP_SECONDS = 2.0
@@ -62,7 +62,13 @@ class Fleet:
 
     def keep(self, part: Part) -> Keeper:
         """Start a process and keep it running."""
-        keeper = Keeper(part, self._changed, start_seconds=self._start_seconds)
+        keeper = Keeper(
+            part,
+            self._changed,
+            start_seconds=self._start_seconds,
+            # The last replica's calls wait for it, so it goes first.
+            gently=lambda: self._is_served(part),
+        )
         self._keepers[part.name] = keeper
         return keeper
 
@@ -120,6 +126,13 @@ class Fleet:
     async def _stop(self, keeper: Keeper) -> None:
         await keeper.stop(self._stop_seconds)
         self._forget(keeper)
+
+    def _is_served(self, part: Part) -> bool:
+        """Whether another replica does the work of this one."""
+        if not isinstance(part, ReplicaPart):
+            return False
+        others = [one for one in self.staying(part.service) if one.part is not part]
+        return any(one.state is State.SERVING for one in others)
 
     def _forget(self, keeper: Keeper) -> None:
         if self._keepers.get(keeper.part.name) is keeper:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from mesh.local import priority
 from mesh.local.backoff import Crashes
 from mesh.local.process import Process, tail
 from voicemesh.errors import Misconfigured, VoicemeshError
@@ -63,7 +64,9 @@ class Keeper:
         *,
         start_seconds: float,
         crashes: Crashes | None = None,
+        gently: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``gently``: whether it is to start behind others, which do its work until it serves."""
         self.part = part
         self.state = State.STARTING
         self.process: Process | None = None
@@ -72,6 +75,7 @@ class Keeper:
         self._crashes = crashes or Crashes()
         self._changed = changed
         self._start_seconds = start_seconds
+        self._gently = gently
         self._stop_asked = asyncio.Event()
         self._out = asyncio.Event()
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -154,8 +158,9 @@ class Keeper:
         self._set(State.STARTING)
         try:
             process = self.process = Process(self.part.command())
-            if not await self._comes_up(process):
-                return 0.0
+            with priority.behind(process.pid, wanted=self._gently()):
+                if not await self._comes_up(process):
+                    return 0.0
             since = time.monotonic()
             if await self._lasts(process, self.part.enter()) and not self._stop_asked.is_set():
                 self._set(State.SERVING)

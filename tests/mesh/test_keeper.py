@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
+from mesh.local import priority
 from mesh.local.backoff import Backoff, Crashes
 from mesh.local.keeper import Keeper, State
 from mesh.local.process import Command, Process, alive, tail
@@ -129,6 +130,26 @@ async def test_one_that_never_gets_ready_is_killed(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"did not serve within 0\.2 s"):
         await watched.keeper.serving()
     await watched.keeper.stop(1)
+
+
+@pytest.mark.skipif(not priority.may_change(), reason="may not make a process faster again")
+async def test_one_that_starts_behind_others_runs_beside_them_once_it_serves(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, signal, threading; threading.Thread(target=signal.pause, daemon=True).start()"
+    )
+    code += "; print(os.nice(0)); print('up', flush=True); signal.pause()"
+    part = Script(tmp_path / "log", code)
+    keeper = Keeper(part, lambda *_: None, start_seconds=10, gently=lambda: True)
+    await keeper.serving()
+    own = os.nice(0)
+    assert tail(part.log).split() == [str(min(own + priority.BEHIND, 19)), "up"]
+    assert keeper.process is not None
+    threads = os.listdir(f"/proc/{keeper.process.pid}/task")
+    assert len(threads) == 2
+    assert {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads} == {own}
+    await keeper.abort()
 
 
 async def test_stopping_during_the_start_and_during_the_backoff(tmp_path: Path) -> None:
