@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = list[do.Command]
 
+SPEECH_SECONDS = 0.06
+"""How often it is looked whether a caller who speaks is still sending."""
 BYE_SECONDS = 2.0
 """How long the orchestrator may take to journal the end of a call."""
 
@@ -89,6 +91,8 @@ class Call:
         self.uplink = Uplink(settings.rate, settings.gate, now)
         self.downlink = Downlink(settings.rate, self.uplink.clock.time_of, now, settings.ahead)
         self.application = Application(self.uplink, self.downlink)
+        self.due = now
+        """When it is to be told of the time next; infinity if time alone changes nothing."""
         self._settings = settings
         self._started = now
         self._answered = False
@@ -115,18 +119,6 @@ class Call:
         """End a call that its caller holds, and may go on with elsewhere; tell nobody."""
         self._reason = self._reason or "caller_vanished"
         return self._finish(now)
-
-    @property
-    def idle(self) -> bool:
-        """Whether time alone can change nothing, so that no tick is needed."""
-        uplink = self.uplink
-        return (
-            self.phase is Phase.LIVE
-            and uplink.linked
-            and not self._bridge.needed
-            and not (uplink.speaking or uplink.outbox or self.application.waiting)
-            and self.downlink.idle
-        )
 
     @property
     def at_pause(self) -> bool:
@@ -161,18 +153,26 @@ class Call:
             raise OutOfOrder(
                 type(event).__name__, f"is not allowed while the call is {self.phase.value}"
             )
+        if type(event) not in _UNHURRIED:
+            self.due = now
         return handler(self, event, now)
 
     # The caller.
 
     def _sounded(self, event: on.CallerSounded, now: float) -> Commands:
-        return [*self.uplink.sounded(self.application.let_through(event), now)]
+        out = self.uplink.sounded(self.application.let_through(event), now)
+        if self.uplink.full:
+            self.due = now
+        return [*out]
 
     def _heard(self, event: on.WindowHeard, now: float) -> Commands:
         return self._speech(self.uplink.heard(event.end, event.probability), now)
 
     def _speech(self, events: list[SpeechEvent], now: float) -> Commands:
+        if not events:
+            return []
         out: Commands = []
+        self.due = now
         for event in events:
             if isinstance(event, SpeechStarted):
                 out += self._speech_began(event.offset, now)
@@ -214,17 +214,24 @@ class Call:
 
     def _ticked(self, event: on.Ticked, now: float) -> Commands:
         out = self._speech(self.uplink.settle(), now)
-        sent = self.uplink.advance(now)
-        if any(isinstance(command, do.Send) for command in sent):
-            self.uplink.grow(event.chunk_ms)
+        sent = self.uplink.advance(now, event.chunk_ms)
         out += sent
         out += self._played(self.downlink.tick(now, linked=self.uplink.linked), now)
         out += self._act(now)
         out += self.application.tick(now) if self.phase is Phase.LIVE else []
+        self.due = now if sent else self._next_due(now)
         if not self._bridge.needed or self.phase is not Phase.LIVE:
             return out
         in_vain = self._bridge.in_vain(now)
         return out + (self._fall_back(now) if in_vain else [*self._bridge.hold(now)])
+
+    def _next_due(self, now: float) -> float:
+        uplink = self.uplink
+        if self.phase is not Phase.LIVE or self._bridge.needed or not uplink.linked:
+            return now
+        if uplink.speaking:
+            return min(self.downlink.due(now), now + SPEECH_SECONDS)
+        return now if uplink.outbox or self.application.waiting else self.downlink.due(now)
 
     def _ticked_ending(self, _event: on.Ticked, now: float) -> Commands:
         out: Commands = [*self.downlink.say_on(now)] if self._apologising else []
@@ -406,6 +413,19 @@ _OF_A_SESSION = frozenset(_LIVE) - {
     on.LinkReady,
     on.LinkFailed,
 }
+# What leads to nothing that only a tick would do; where it may, the handler says so.
+_UNHURRIED = frozenset(
+    {
+        on.CallerSounded,
+        on.WindowHeard,
+        on.PlaybackLagged,
+        on.Acknowledged,
+        on.EntriesCame,
+        on.WordsCame,
+        on.TurnMeasured,
+        on.Ticked,
+    }
+)
 # The session goes on until the end is journalled; for everything else it is too late by then.
 _STILL = (
     on.LinkReady,

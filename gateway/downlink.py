@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -69,11 +70,17 @@ class Downlink:
         self.holding.said = past.lines
         self.actions.take_up(past.done_actions)
 
-    @property
-    def idle(self) -> bool:
-        """Whether time alone changes nothing."""
-        resting = self.playout.state is self._shown[0] is PlayoutState.IDLE
-        return resting and not self.actions and not self.holding.sounding
+    def due(self, now: float) -> float:
+        """Return when time alone may change something; infinity if never."""
+        state, since = self._shown
+        if self.holding.sounding or self.actions or state is not self.playout.state:
+            return now
+        match state:
+            case PlayoutState.PLAYING:
+                return min(self.playout.due, since + REPORT_SECONDS)
+            case PlayoutState.PAUSED if self._paused_at is not None:
+                return self._paused_at + PAUSE_SECONDS
+        return math.inf
 
     @property
     def waits(self) -> bool:

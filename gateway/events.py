@@ -105,7 +105,7 @@ class DigitsGiven:
 class Ticked:
     """Time passed."""
 
-    chunk_ms: int = 60
+    chunk_ms: int = 100
     """How much audio a message should carry where nobody waits for it; more under load."""
 
 

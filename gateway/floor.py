@@ -1,7 +1,7 @@
 """The floor: one tick for all calls of the process.
 
 Between ticks, readers only append to queues. A tick takes in what every leg received, has voice
-activity look at all of it in one run, and lets time pass for the calls that need it. There is no
+activity look at all of it in one run, and lets time pass for the calls that are due. There is no
 task, timer or lock for a call or a frame here. While there is no call it sleeps.
 """
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.vad import Window
     from voicemesh.audio import Samples
 
-TICK_SECONDS = 0.02
+TICK_SECONDS = 0.032
+"""What voice activity looks at in one step: a call has one window in each tick, not in most."""
 LATE_SECONDS = TICK_SECONDS
 """From so much lateness on a tick excuses callers: nobody could be heard meanwhile."""
 STALL_SECONDS = 0.1
@@ -29,7 +30,7 @@ STALL_SECONDS = 0.1
 BUSY_CALLS = 50
 """From so many calls on messages carry more."""
 
-_CALM, _BUSY = Ticked(chunk_ms=60), Ticked(chunk_ms=100)
+_CALM, _BUSY = Ticked(chunk_ms=100), Ticked(chunk_ms=160)
 
 
 class VoiceActivity(Protocol):

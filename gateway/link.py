@@ -91,9 +91,9 @@ class Link:
         self._first_lane = zlib.crc32(facts.call_id.encode())
 
     @property
-    def quiet(self) -> bool:
-        """Whether time alone changes nothing."""
-        return self._state.quiet
+    def due(self) -> float:
+        """When `tick` is to be called; infinity if time alone changes nothing."""
+        return self._state.due
 
     @property
     def leaving(self) -> bool:

@@ -14,6 +14,7 @@ States:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -211,10 +212,12 @@ class LinkState:
         self._suspected = False
 
     @property
-    def quiet(self) -> bool:
-        """Whether time alone changes nothing."""
-        waits = self._leave_by is not None or self._unanswered_since is not None or self._leaving
-        return self.phase is LinkPhase.UP and not waits
+    def due(self) -> float:
+        """When time alone may change something, and a tick is needed; infinity if never."""
+        if self.phase is not LinkPhase.UP or self._leave_by is not None or self._leaving:
+            return 0.0
+        since = self._unanswered_since
+        return math.inf if since is None else since + SILENCE_SECONDS
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take an event."""

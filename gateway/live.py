@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LEAVE_MARGIN_SECONDS = 2.0
 """So long before this gateway goes a caller is asked to leave even if there was no pause."""
+LEG_SECONDS = 0.25
+"""How often it is looked whether a leg is stuck."""
 
 _log = telemetry.get_logger("call")
 
@@ -61,7 +63,7 @@ class LiveCall:
         self._digits = 0
         self._leave_by: float | None = None
         self._stays_until = 0.0
-        self._given_at = floor.now()
+        self._given_at = self._look_at = floor.now()
 
     def hand_out(self, memory: CallMemory) -> None:
         """Give the caller what it needs to go on with another gateway; before all else."""
@@ -149,6 +151,9 @@ class LiveCall:
         for event in self._leg.take():
             if self._call.phase is Phase.ENDED:
                 return
+            if type(event) is on.CallerSounded:
+                self._handle(event)
+                continue
             match event:
                 case on.CallerMoved() if self._is_held_by_caller:
                     self._let_go()
@@ -169,21 +174,27 @@ class LiveCall:
 
     def tick(self, event: on.Ticked) -> None:
         """Let time pass."""
-        link = self._link
+        link, now = self._link, self._floor.now()
         if self._call.phase is not Phase.ENDED:
-            error = self._leg.stuck(self._floor.now())
+            error = self._leg_error(now)
             if error is not None:
                 self.fail(error)
-            elif not self._call.idle:
+            elif now >= self._call.due:
                 self._handle(event)
         for tap in self.taps:
-            tap.ticked(self._floor.now())
-        if link is not None and not link.quiet:
+            tap.ticked(now)
+        if link is not None and now >= link.due:
             link.tick(self._call.at_pause)
         if self._memory is not None and self._call.phase is not Phase.ENDED:
             self._keep_caller_informed(self._memory)
         if self._call.phase is Phase.ENDED and (link is None or link.over):
             self._leave_floor()
+
+    def _leg_error(self, now: float) -> VoicemeshError | None:
+        if now < self._look_at:
+            return None
+        self._look_at = now + LEG_SECONDS
+        return self._leg.stuck(now)
 
     def fail(self, error: VoicemeshError) -> None:
         """End the caller's side with an error; the orchestrator learns that the caller is gone."""

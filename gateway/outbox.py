@@ -46,6 +46,8 @@ class Outbox:
         self._least_piece = int(LEAST_PIECE_SECONDS * rate)
         self._limit = MAX_HELD_SECONDS * rate
         self._held = 0
+        self.waiting = 0
+        """Samples of audio that wait to be sent."""
         self._sent: deque[Item] = deque()
         self._waiting: deque[Item] = deque()
         self._on_the_way: deque[tuple[int, int]] = deque()
@@ -70,6 +72,7 @@ class Outbox:
         self._waiting.append(item)
         if isinstance(item, Chunk):
             self._held += item.samples.size
+            self.waiting += item.samples.size
             if self._held > self._limit:
                 self._drop_oldest(self._held - self._limit)
 
@@ -81,6 +84,7 @@ class Outbox:
                 if chunk is None:
                     return
                 self.in_flight += chunk.samples.size
+                self.waiting -= chunk.samples.size
                 self._on_the_way.append((chunk.end, chunk.samples.size))
                 item: Item = chunk
             else:
@@ -103,6 +107,7 @@ class Outbox:
         """Begin anew from the offset that a new stream wants."""
         self._sent, again = self._split(self._sent, wanted)
         self._waiting = again + self._waiting
+        self.waiting = sum(map(_size, self._waiting))
         self.received = wanted
         self.in_flight = 0
         self._on_the_way.clear()
@@ -124,7 +129,7 @@ class Outbox:
         self.taken_out += bool(taken)
         self._sent.clear()
         self._waiting = items
-        self._held = sum(_size(item) for item in items)
+        self._held = self.waiting = sum(map(_size, items))
         return taken
 
     def _next_chunk(self, least: int) -> Chunk | None:
@@ -190,6 +195,7 @@ class Outbox:
                 else:
                     excess -= item.samples.size
             items.extendleft(reversed(passed))
+        self.waiting = sum(map(_size, self._waiting))
 
 
 def _size(item: Item) -> int:

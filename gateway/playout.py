@@ -19,12 +19,14 @@ from voicemesh.audio import Chunk, Inbox
 from voicemesh.errors import OutOfOrder, Refused
 
 FRAME_SECONDS = 0.02
-LEAD_SECONDS = 0.12
+LEAD_SECONDS = 0.24
 """How far ahead of real time audio is handed out at most."""
-REFILL_SECONDS = 0.06
-"""The lead at or below which more is handed out."""
+REFILL_SECONDS = 0.08
+"""The lead at or below which more is handed out: what comes in one piece costs one write."""
 REST_SECONDS = 0.04
 """The lead at or below which it is taken for granted that nothing more is coming for now."""
+LEAST_REFILL_SECONDS = 0.05
+"""The same for a leg that takes little in advance; more than a tick of the floor's."""
 MAX_BUFFERED_SECONDS = 120
 
 
@@ -73,7 +75,7 @@ class Playout:
     """One call's playout; `now` is in seconds, offsets are bot offsets."""
 
     def __init__(self, rate: int, ahead: float = 0.0) -> None:
-        """`ahead`: seconds by which more is handed out in advance, for a leg with long frames."""
+        """`ahead`: seconds by which more (or less) than LEAD_SECONDS is handed out in advance."""
         self.state = PlayoutState.IDLE
         self._rate = rate
         self._ahead = ahead
@@ -108,7 +110,7 @@ class Playout:
             self.state = PlayoutState.PLAYING
 
     def reach(self, seconds: float) -> None:
-        """Hand out so much more in advance from now on."""
+        """Hand out so much more in advance from now on, if that is more than it was."""
         self._ahead = max(self._ahead, seconds)
 
     @property
@@ -156,22 +158,35 @@ class Playout:
         if self.state is PlayoutState.PAUSED or self._held_back:
             return []
         self._forget(self.heard(now))
-        if self._handed and self._lead(now) > REFILL_SECONDS:
+        if self._handed and self._due - now > self._refill:
             return []
         commands = self._fill(now)
         if self._handed:
             self.state = PlayoutState.PLAYING
             if commands:
                 self._rested = False
-            elif not self._rested and self._lead(now) <= REST_SECONDS:
+            elif not self._rested and self._due - now <= self._rest:
                 self._rested = True
                 commands.append(Rest())
         else:
             self.state = PlayoutState.IDLE
         return commands
 
-    def _lead(self, now: float) -> float:
-        return self._due - now - self._ahead
+    @property
+    def due(self) -> float:
+        """When `tick` is to be called, while it plays; earlier does no harm."""
+        if self._chunks and self._chunks[-1].end > self._next:
+            return self._due - self._refill
+        return self._due + self._lag if self._rested else self._due - self._rest
+
+    @property
+    def _refill(self) -> float:
+        """The lead at or below which more is handed out."""
+        return max(REFILL_SECONDS + self._ahead, LEAST_REFILL_SECONDS)
+
+    @property
+    def _rest(self) -> float:
+        return REST_SECONDS + max(self._ahead, 0.0)
 
     def hold(self) -> None:
         """Begin nothing until `release`; for a playout that does not run."""

@@ -36,7 +36,7 @@ TOLD_SECONDS = 1.0
 """How often a caller learns what it need not hold any more while nothing else is new."""
 HEARTBEAT_SECONDS = 0.2
 """How often it hears something at least, lest it take this gateway for dead."""
-BEAT_MARGIN_SECONDS = 0.02
+BEAT_MARGIN_SECONDS = 0.032
 """One tick: the next one may be too late."""
 FRESH_SECONDS = 300.0
 """A memory to which nothing was added for so long is sealed again, lest it expire."""

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from gateway.events import CallerSounded
     from gateway.vad import GateSettings, SpeechEvent
 
-CHUNK_STEP_MS = 20
-"""Messages grow by this from the first of an utterance on."""
-
 UplinkCommand: TypeAlias = Send | HearingCommand
 
 
@@ -56,6 +53,11 @@ class Uplink:
             self._keep(chunk)
         return [*self._hearing.take(chunk)]
 
+    @property
+    def full(self) -> bool:
+        """Whether as much audio waits as the next message carries."""
+        return self.outbox.waiting >= self._chunk_ms * self._rate // 1000 and bool(self.outbox)
+
     def heard(self, end: int, probability: float) -> list[SpeechEvent]:
         """Take what voice activity says about a window."""
         return self._hearing.heard(end, probability)
@@ -64,16 +66,13 @@ class Uplink:
         """Return what follows from silence that was passed over before."""
         return self._hearing.settle()
 
-    def advance(self, now: float) -> list[UplinkCommand]:
-        """Let time pass, and send what is due, in messages of at most what they have grown to."""
+    def advance(self, now: float, chunk_ms: int) -> list[UplinkCommand]:
+        """Let time pass, and send what is due, in messages of `chunk_ms` where nobody waits."""
+        self._chunk_ms = chunk_ms
         out: list[UplinkCommand] = []
         if self._hearing.speaking:
             out += self._hearing.advance(self.clock.position(now))
         return out + self.send() if self.outbox else out
-
-    def grow(self, most_ms: int) -> None:
-        """Let the next message carry more."""
-        self._chunk_ms = min(self._chunk_ms + CHUNK_STEP_MS, most_ms)
 
     def report(self, kind: Callable[..., reports.Report], now: float, *facts: object) -> int:
         """Report something, as of now; return its offset."""
@@ -85,7 +84,6 @@ class Uplink:
         """Have the audio of speech follow, from a little before it began."""
         for chunk in self._hearing.pre_roll(start, self._said_until):
             self._keep(chunk)
-        self._chunk_ms = 0
 
     def end_speech(self, end: int, now: float) -> None:
         """Report the end of speech; no audio from before it can follow."""

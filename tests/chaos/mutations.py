@@ -50,8 +50,8 @@ MUTATIONS = (
     Mutation(
         "replay from what was received",
         "gateway/outbox.py",
-        "        self._waiting = again + self._waiting\n        self.received = wanted",
-        "        self.received = wanted",
+        "        self._waiting = again + self._waiting\n        self.waiting",
+        "        self.waiting",
     ),
     Mutation(
         "nothing is replayed that was sent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_the_bot_goes_on_behind_the_line_where_it_was() -> None:
     rig.wait(3)
     assert heard(rig) == [*first, *HOLDING, *second]
     assert rig.call.standing(rig.now).played_offset == RATE
-    assert rig.call.idle
+    assert rig.call.due == math.inf
 
 
 def test_what_is_buffered_is_heard_before_the_line() -> None:

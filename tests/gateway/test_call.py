@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, get_args
 
@@ -61,7 +62,7 @@ def test_a_silent_caller_costs_no_message() -> None:
     rig.hear(silence(10))
     rig.wait(10)
     assert rig.sent() == []
-    assert rig.call.idle
+    assert rig.call.due == math.inf
 
 
 def test_speech_is_sent_whole_with_a_pre_roll_and_nothing_else() -> None:
@@ -85,15 +86,13 @@ def test_speech_is_sent_whole_with_a_pre_roll_and_nothing_else() -> None:
     assert abs(over.end_offset - 2 * RATE) <= 256
 
 
-def test_the_first_audio_goes_at_once_and_messages_grow() -> None:
+def test_the_first_audio_goes_at_once_and_the_rest_in_larger_messages() -> None:
     rig = live()
     rig.hear(silence(1))
     rig.hear(speech(1, rig.sent_offset))
     sizes = [each.samples.size for each in audio(rig.sent())]
     assert sizes[0] >= int(0.3 * RATE)
-    assert sizes[1] == 160
-    assert sizes[-1] == 480
-    assert len(sizes) < 20
+    assert set(sizes[1:]) == {int(0.1 * RATE)}
 
 
 def test_everything_waits_for_the_session_and_then_comes_in_order() -> None:

@@ -180,7 +180,7 @@ async def test_a_sound_is_played_at_the_calls_rate(tmp_path: Path) -> None:
         caller = Caller(control.here)
         call_id = (await caller.start()).call_id
         await control.ask("Play", call_id=call_id, wav=sound(0.2, 16000))
-        await caller.until("audio", lambda each: each.audio.offset >= 0.15 * SECOND)
+        await caller.until("audio", lambda each: each.audio.offset >= 0)
         heard = sum(len(each.audio.data) // 2 for each in caller.got)
         assert heard == pytest.approx(0.2 * SECOND, abs=0.02 * SECOND)
         await caller.hang_up()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -74,7 +76,7 @@ def test_a_session_is_opened_and_counts_once_it_is_ready() -> None:
     rig = Rig()
     assert rig.handle(Started()) == [Dial(1, epoch=1, attempt=1)]
     assert rig.handle(ReadyCame(1)) == [Switch(1)]
-    assert rig.state.quiet
+    assert rig.state.due == math.inf
 
 
 def test_a_break_raises_the_epoch_at_once() -> None:
