@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint proto proto-check bench up down clean
+.PHONY: help install demo test check lint proto proto-check bench bench-peers up down clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 PROTOS := $(shell find protos/voicemesh -name '*.proto')
 STAMP := $(VENV)/.installed
 
@@ -50,6 +51,17 @@ demo: $(STAMP) ## a whole spoken call, here and now
 
 bench: $(STAMP) ## fifty calls on a scripted mesh: lateness, latency, cost
 	$(BIN)/voicemesh bench --local --calls 50 --seconds 30
+
+# Peers have an environment of their own: nothing of theirs is ever installed in ours.
+$(PEERS)/.installed: bench/peers/requirements.txt bench/peers/constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -q 'pip>=25.1'
+	$(PEERS)/bin/python -m pip install -q -c bench/peers/constraints.txt \
+	  -r bench/peers/requirements.txt
+	@touch $@
+
+bench-peers: $(STAMP) $(PEERS)/.installed ## the same calls on Pipecat and on voicemesh: the ratio of their costs
+	$(BIN)/python -m bench.peers --python $(PEERS)/bin/python $(ARGS)
 
 up: $(STAMP) ## start the local mesh
 	$(BIN)/voicemesh up

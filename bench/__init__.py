@@ -1,0 +1,1 @@
+"""Measurements that need more than voicemesh itself; none of this is installed."""
