@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import grpc.aio
@@ -15,6 +17,8 @@ from voicemesh.errors import Unavailable, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+ServicerT = TypeVar("ServicerT", bound=call_pb2_grpc.CallServiceServicer)
 
 
 class Nobody:
@@ -64,9 +68,8 @@ class Reluctant(call_pb2_grpc.CallServiceServicer):
 
 
 @asynccontextmanager
-async def reluctant(breaks: int) -> AsyncIterator[tuple[Reluctant, str]]:
+async def served(servicer: ServicerT) -> AsyncIterator[tuple[ServicerT, str]]:
     server = grpc.aio.server()
-    servicer = Reluctant(breaks)
     call_pb2_grpc.add_CallServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -82,7 +85,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_call_that_nobody_took_is_begun_again(at_once: None) -> None:
-    async with reluctant(breaks=3) as (gateway, target):
+    async with served(Reluctant(breaks=3)) as (gateway, target):
         lines = Lines(target, call_pb2.Start(), Nobody(), 8000, lambda: 0.0)
         started = await lines.open(None)
         await lines.close()
@@ -91,9 +94,45 @@ async def test_a_call_that_nobody_took_is_begun_again(at_once: None) -> None:
 
 
 async def test_a_call_that_is_never_taken_says_so(at_once: None) -> None:
-    async with reluctant(breaks=9) as (gateway, target):
+    async with served(Reluctant(breaks=9)) as (gateway, target):
         lines = Lines(target, call_pb2.Start(), Nobody(), 8000, lambda: 0.0)
         with pytest.raises(Unavailable):
             await lines.open(None)
         await lines.close()
     assert gateway.opened == 4
+
+
+class Fickle(call_pb2_grpc.CallServiceServicer):
+    """Breaks the first stream when its call stands and can be resumed."""
+
+    def __init__(self) -> None:
+        self.peers: list[str] = []
+
+    async def Converse(  # noqa: N802 - gRPC's name
+        self,
+        requests: AsyncIterator[call_pb2.ConverseRequest],
+        context: grpc.aio.ServicerContext,  # type: ignore[type-arg]
+    ) -> AsyncIterator[call_pb2.ConverseResponse]:
+        self.peers.append(context.peer())
+        yield call_pb2.ConverseResponse(started=call_pb2.Started(call_id="one"))
+        if len(self.peers) == 1:
+            yield call_pb2.ConverseResponse(resume=call_pb2.Resume(segment=b"s"))
+            await context.abort(grpc.StatusCode.INTERNAL, "broken")
+        async for _ in requests:
+            pass
+
+
+async def test_who_follows_a_broken_line_has_not_to_connect_first() -> None:
+    resumed = asyncio.Event()
+
+    class Somebody(Nobody):
+        def resumed(self, started: call_pb2.Started) -> None:
+            resumed.set()
+
+    async with served(Fickle()) as (servicer, target):
+        lines = Lines(target, call_pb2.Start(), Somebody(), 8000, time.monotonic)
+        await lines.open(None)
+        await asyncio.wait_for(resumed.wait(), 10)
+        await lines.close()
+    first, second = servicer.peers
+    assert first == second

@@ -33,7 +33,7 @@ def dials(commands: list[state.Command]) -> list[int]:
 
 def test_a_broken_line_is_replaced_at_once() -> None:
     lines = Resuming(0)
-    assert lines.handle(LineEnded(0), 10) == [Dial(1)]
+    assert lines.handle(LineEnded(0), 10) == [Dial(1, warm=True)]
     assert lines.handle(LineStood(1), 10.03) == [Switch(1)]
     assert (lines.phase, lines.current) == (Phase.UP, 1)
 
@@ -86,7 +86,7 @@ def test_what_another_gateway_would_say_too_is_final() -> None:
 
 def test_a_move_is_made_beside_the_line_that_stands() -> None:
     lines = Resuming(0)
-    assert lines.handle(MoveAsked(10), 1) == [Dial(1)]
+    assert lines.handle(MoveAsked(10), 1) == [Dial(1, warm=True)]
     assert lines.current == 0
     assert lines.handle(LineStood(1), 1.03) == [Switch(1), Leave(0)]
 

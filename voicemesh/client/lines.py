@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voicemesh import errors
 from voicemesh.api.call.v1 import call_pb2
-from voicemesh.channel import addresses
+from voicemesh.channel import FAR, addresses, open_channel
 from voicemesh.client import resuming as state
 from voicemesh.client.kept import Kept, Memory, Reader
 from voicemesh.client.line import open_line
@@ -94,22 +94,30 @@ class Lines:
         self._stands = asyncio.get_running_loop().create_future()
         self._more = asyncio.Event()
         self._failure: errors.VoicemeshError | None = None
+        self._own: grpc.aio.Channel | None = None
+        self._channel: grpc.aio.Channel | None = None
 
     async def open(self, channel: grpc.aio.Channel | None) -> call_pb2.Started:
         """Begin the call; raise what the gateway says against it.
 
+        By `channel`, or else by connections of the call's own, one to each address. They stay open:
+        a line that breaks is followed by one that has not to connect first.
+
         A stream that broke before the call stood is opened again: its gateway or edge may be gone,
         and others are there.
         """
+        if channel is None:
+            channel = self._own = open_channel(self._target, own_connection=True, watch=FAR)
+        self._channel = channel
         for wait in OPEN_BACKOFF_SECONDS:
             with suppress(errors.Unavailable):
-                return await self._begin(channel)
+                return await self._begin()
             await asyncio.sleep(wait)
-        return await self._begin(channel)
+        return await self._begin()
 
-    async def _begin(self, channel: grpc.aio.Channel | None) -> call_pb2.Started:
+    async def _begin(self) -> call_pb2.Started:
         self._stands = asyncio.get_running_loop().create_future()
-        self._dial(0, self._target, self._start, channel)
+        self._dial(0, self._target, self._start, self._channel)
         started: call_pb2.Started = await self._stands
         return started
 
@@ -121,6 +129,8 @@ class Lines:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._own is not None:
+            await self._own.close()
 
     def sent(self) -> None:
         """Take note that there is more to be sent: it was put into `kept`."""
@@ -237,9 +247,10 @@ class Lines:
             return
         for command in self._state.handle(event, self._clock()):
             match command:
-                case state.Dial(number):
+                case state.Dial(number, warm):
                     target = self._targets[number % len(self._targets)]
-                    self._dial(number, target, self._resumption(number))
+                    channel = self._channel if warm else None
+                    self._dial(number, target, self._resumption(number), channel)
                 case state.Drop(number):
                     self._drop(number)
                 case state.Switch(number):

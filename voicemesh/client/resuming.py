@@ -111,6 +111,9 @@ class Dial:
     """Open a line."""
 
     line: int
+    warm: bool = False
+    """Whether by the connections that the call has had all along: nothing is known against the one
+    that is left. Otherwise by one of its own, since who is silent may be behind any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ class Resuming:
         self._silence = silence
         self._spoke = self._ticked_at = now
         self._fell_silent = 0
+        self._warm = False
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take an event."""
@@ -192,6 +196,7 @@ class Resuming:
         ours = event.superseded and event.line < self._dialled
         fatal = None if ours else event.fatal
         if event.line == self.current:
+            self._warm = True
             return self._broke(fatal, now)
         if event.line not in self._pending:
             return []
@@ -225,7 +230,7 @@ class Resuming:
     def _move(self, event: MoveAsked, now: float) -> list[Command]:
         if self.phase is not Phase.UP:
             return []
-        self.phase, self._tried = Phase.MOVING, 0
+        self.phase, self._tried, self._warm = Phase.MOVING, 0, True
         self._began = self._due = now
         self._until = now + event.seconds
         return self._go_on(now)
@@ -238,6 +243,7 @@ class Resuming:
         if line is None or event.bound or not self._is_silent(now):
             return self._go_on(now)
         self._fell_silent += 1
+        self._warm = False
         return [Drop(line), *self._broke(None, now)]
 
     def _is_silent(self, now: float) -> bool:
@@ -268,7 +274,8 @@ class Resuming:
         dropped: list[Command] = []
         if len(self._pending) > MAX_PENDING:
             dropped.append(Drop(self._pending.pop(0)))
-        return [*dropped, Dial(self._dialled)]
+        warm, self._warm = self._warm, False
+        return [*dropped, Dial(self._dialled, warm)]
 
     def _give_up(self, error: VoicemeshError | None) -> list[Command]:
         self.phase, self.current = Phase.OVER, None
