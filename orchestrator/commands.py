@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -99,20 +100,28 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Hear:
-    """Give the recogniser audio."""
+    """Give a recogniser audio."""
 
+    utterance: int
+    attempt: int
     offset: int
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Conclude:
-    """Ask the recogniser for a final transcript of what it has heard."""
+    """Ask a recogniser for a final transcript of what it has heard."""
+
+    utterance: int
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopListening:
-    """Let the recogniser go."""
+    """Let a recogniser go."""
+
+    utterance: int
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,9 @@ class Think:
 
 @dataclass(frozen=True, slots=True)
 class StopThinking:
-    """Let the brain go."""
+    """Let the brain go that is at this thought."""
+
+    thought: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +150,25 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Give the voice a sentence."""
+    """Give a voice a sentence, or what is left to be said of it."""
 
+    speech: int
     sentence: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FinishSpeaking:
-    """Tell the voice that no sentence follows."""
+    """Tell a voice that no sentence follows."""
+
+    speech: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopSpeaking:
-    """Let the voice go."""
+    """Let a voice go."""
+
+    speech: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +189,35 @@ class Blame:
     sense: str
     engine: str
     problem: str
+
+
+class Outcome(enum.Enum):
+    """What became of one attempt of an engine."""
+
+    WORKED = "worked"
+    """It had a first result."""
+    LOST = "lost"
+    """Another one was first."""
+    EMPTY = "empty"
+    """It found nothing where there should have been something."""
+    FAILED = "failed"
+    MISSED = "missed"
+    """It was silent past its deadline."""
+    HEDGED = "hedged"
+    """It was started beside one that is slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Count an attempt of an engine."""
+
+    sense: str
+    engine: str
+    outcome: Outcome
+    seconds: float | None
+    """From the need to its first result, where it had one."""
+    broken: bool
+    """Whether its circuit is open now."""
 
 
 Command: TypeAlias = (
@@ -198,4 +243,5 @@ Command: TypeAlias = (
     | StopSpeaking
     | CallTool
     | Blame
+    | Note
 )

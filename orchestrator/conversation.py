@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import events
 from orchestrator.commands import GoAway, Leave
+from orchestrator.course import Course
 from orchestrator.digits import DIGITS, Digits
 from orchestrator.endings import Endings
 from orchestrator.floor import BARGE_IN, Floor
-from orchestrator.hearing import ENDPOINT, LISTEN_AGAIN, PRE_ROLL_SECONDS, TRANSCRIPT, Hearing
+from orchestrator.hearing import ENDPOINT, PRE_ROLL_SECONDS, TRANSCRIPT, Hearing
 from orchestrator.ledger import Ledger
 from orchestrator.measure import Measure
 from orchestrator.silence import SILENCE, Silence
-from orchestrator.speaking import SOUND, SPEAK_AGAIN, Speaking
-from orchestrator.thinking import THINK_AGAIN, WORDS, Thinking
+from orchestrator.speaking import SOUND, Speaking
+from orchestrator.standing import Standings
+from orchestrator.thinking import WORDS, Thinking
 from orchestrator.turns import COMMIT, LAST_WORDS, REPLAY, Parts, Turns
 from orchestrator.wishes import Wishes
 from voicemesh.api.journal.v1 import journal_pb2
@@ -57,15 +59,30 @@ class CallFacts:
 class Conversation:
     """Conducts one call."""
 
-    def __init__(self, bot: Bot, facts: CallFacts, memory: Memory, wall_offset: float) -> None:
-        """``wall_offset`` added to the ``now`` of all methods gives Unix time."""
+    def __init__(
+        self,
+        bot: Bot,
+        facts: CallFacts,
+        memory: Memory,
+        wall_offset: float,
+        standings: Standings | None = None,
+    ) -> None:
+        """``wall_offset`` added to the ``now`` of all methods gives Unix time.
+
+        ``standings``: what all conversations of a process know of its engines.
+        """
+        known = Standings() if standings is None else standings
         self._bot = bot
         self._facts = facts
         self._wall_offset = wall_offset
         ledger = self._ledger = Ledger(memory, wall_offset)
-        self._hearing = Hearing(ledger, bot, facts.rate)
-        self._speaking = Speaking(ledger, bot, facts.rate, facts.buffered_offset)
-        self._thinking = Thinking(ledger, bot, facts.call_id, self._speaking)
+        self._hearing = Hearing(ledger, bot, facts.rate, _course("stt", bot, known))
+        self._speaking = Speaking(
+            ledger, facts.rate, facts.buffered_offset, _course("tts", bot, known)
+        )
+        self._thinking = Thinking(
+            ledger, bot, facts.call_id, self._speaking, _course("llm", bot, known)
+        )
         self._floor = Floor(ledger, bot, self._hearing, self._thinking, self._speaking)
         self._endings = Endings(ledger, facts.call_id, self._speaking)
         self._measure = Measure(ledger, facts.replica)
@@ -172,12 +189,9 @@ class Conversation:
     def _timers(self) -> dict[str, Callable[[], object]]:
         return {
             ENDPOINT: self._hearing.endpoint_due,
-            TRANSCRIPT: self._hearing.transcript_missed,
-            LISTEN_AGAIN: self._hearing.listen_again,
-            WORDS: self._words_missed,
-            THINK_AGAIN: self._thinking.think_again,
-            SOUND: self._sound_missed,
-            SPEAK_AGAIN: self._speaking.speak_again,
+            TRANSCRIPT: self._hearing.tick,
+            WORDS: self._words_due,
+            SOUND: self._sound_due,
             BARGE_IN: self._floor.cut_off,
             DIGITS: self._turns.answer_digits,
             SILENCE: self._turns.break_silence,
@@ -234,14 +248,14 @@ class Conversation:
         self._hearing.failed(event.utterance, event.attempt, event.problem, lasting=event.lasting)
 
     def _text_arrived(self, event: events.TextArrived) -> None:
-        if self._thinking.waits_for(event.thought):
+        if self._thinking.takes(event.thought, event.text):
             engine = self._thinking.choice.name
             self._measure.words_came(event.engine_seconds, engine)
-            self._thinking.text_arrived(event.thought, event.text)
+            self._thinking.text_arrived(event.text)
             self._measure.words_planned(engine)
 
     def _tool_requested(self, event: events.ToolRequested) -> None:
-        if self._thinking.waits_for(event.thought):
+        if self._thinking.takes(event.thought):
             self._measure.tool_wanted(event.engine_seconds)
             self._thinking.tool_requested(event)
 
@@ -255,8 +269,8 @@ class Conversation:
         if not self._thinking.failed(event.thought, event.problem, lasting=event.lasting):
             self._turns.mind_is_gone()
 
-    def _words_missed(self) -> None:
-        if not self._thinking.words_missed():
+    def _words_due(self) -> None:
+        if not self._thinking.tick():
             self._turns.mind_is_gone()
 
     def _tool_returned(self, event: events.ToolReturned) -> None:
@@ -280,6 +294,12 @@ class Conversation:
         if not self._speaking.failed(event.speech, event.problem, lasting=event.lasting):
             self._turns.voice_is_gone()
 
-    def _sound_missed(self) -> None:
-        if not self._speaking.sound_missed():
+    def _sound_due(self) -> None:
+        if not self._speaking.tick():
             self._turns.voice_is_gone()
+
+
+def _course(sense: str, bot: Bot, standings: Standings) -> Course[Any]:
+    """Return what all races of one sense have in common."""
+    budget = standings.budget(sense, bot.name, getattr(bot.engines.hedge, sense))
+    return Course(sense, getattr(bot.engines, sense), standings, budget)

@@ -138,6 +138,7 @@ class Floor:
             text=utterance.text,
             start_offset=utterance.start_offset,
             end_offset=utterance.end_offset,
+            engine=utterance.engine,
         )
         self._ledger.write("caller_said", said, consumed_offset)
         if turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
 
 SECONDS_PER_CHARACTER = 0.065
 """Length of a sentence whose audio is not complete yet: what English voices need on average."""
+DOUBT = 1.3
+"""So much longer may a sentence be than a voice of unknown pace needs for it on average."""
+
+_WORD = re.compile(r"\S+")
 
 
 class Spoken(NamedTuple):
@@ -25,20 +30,50 @@ def heard_text(spoken: Iterable[Spoken], heard_offset: int) -> str:
     for text, start, end in spoken:
         if heard_offset <= start:
             break
-        heard.append(_part(text, (heard_offset - start) / max(1, end - start)))
+        share = (heard_offset - start) / max(1, end - start)
+        heard.append(text if share >= 1 else " ".join(text[: unsaid_from(text, share)].split()))
     return " ".join(part for part in heard if part)
 
 
-def _part(text: str, share: float) -> str:
-    if share >= 1:
-        return text
-    words = text.split()
-    total = sum(map(len, words))
-    said, spoken = 0.0, []
+def unsaid_from(text: str, share: float) -> int:
+    """Return the index of the first word not said when this share of the sound was heard.
+
+    A word counts as said once its middle was; the length of the text if all were.
+    """
+    words = list(_WORD.finditer(text))
+    total = sum(len(word[0]) for word in words)
+    said = 0.0
     for word in words:
-        # A word counts as heard once its middle was.
-        if (said + len(word) / 2) / total > share:
-            break
-        said += len(word)
-        spoken.append(word)
-    return " ".join(spoken)
+        if (said + len(word[0]) / 2) / total > share:
+            return word.start()
+        said += len(word[0])
+    return len(text)
+
+
+class Pace:
+    """How fast voices speak, by what they said in this call."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[int, float]] = {}
+
+    def learn(self, voice: str, text: str, seconds: float) -> None:
+        """Take note how long a voice needed for a text."""
+        characters, known = self._said.get(voice, (0, 0.0))
+        self._said[voice] = characters + _length(text), known + seconds
+
+    def rest(self, voice: str, text: str, seconds: float) -> int:
+        """Return the index of the first word that a voice had not said after so long.
+
+        Words of a voice of unknown pace are taken to be left as long as there may be some.
+        """
+        characters, known = self._said.get(voice, (0, 0.0))
+        pace = known / characters if characters else SECONDS_PER_CHARACTER
+        share = seconds / max(pace * _length(text), 1e-3)
+        if share >= (1 if characters else DOUBT):
+            return len(text)
+        last = max((word.start() for word in _WORD.finditer(text)), default=0)
+        return min(unsaid_from(text, share), last)
+
+
+def _length(text: str) -> int:
+    return sum(map(len, text.split()))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.attempts import Attempts
-from orchestrator.commands import Blame, Conclude, Hear, Listen, Show, StopListening
+from orchestrator.commands import Conclude, Hear, Listen, Show, StopListening
 from orchestrator.endpointing import PATIENCE, completeness
 from orchestrator.events import AudioArrived, SpeechEnded, SpeechStarted
+from orchestrator.race import Race
 from orchestrator.utterance import AWAITING_WORDS, TRANSITIONS, Phase, Utterance
 from orchestrator.waterfall import Waterfall
 from voicemesh.api.journal.v1 import turn_pb2
 from voicemesh.errors import OutOfOrder
 
 if TYPE_CHECKING:
+    from orchestrator.course import Course
     from orchestrator.events import Recognised
     from orchestrator.ledger import Ledger
-    from voicemesh.bots import Bot
+    from voicemesh.bots import Bot, RecognitionChoice
 
 ENDPOINT = "endpoint"
 TRANSCRIPT = "transcript"
-LISTEN_AGAIN = "listen_again"
 
 MAX_UTTERANCE_SECONDS = 28
 """A recogniser takes 30 s; whoever speaks longer is cut into turns."""
@@ -28,14 +28,19 @@ PRE_ROLL_SECONDS = 0.5
 """Audio before the start of speech that the gateway may send; never more."""
 TAIL_SECONDS = 1.0
 """Audio behind the end of speech that the gateway may send; never so much."""
+SURE_SECONDS = 1.0
+"""Who was heard to speak for so long said something; less may have been a cough."""
 
 
 class Hearing:
     """Follows utterances and has them recognised; ``take_over`` gives one that is complete."""
 
-    def __init__(self, ledger: Ledger, bot: Bot, rate: int) -> None:
+    def __init__(
+        self, ledger: Ledger, bot: Bot, rate: int, course: Course[RecognitionChoice]
+    ) -> None:
         self._ledger = ledger
-        self._choices = bot.engines.stt
+        self._race: Race[RecognitionChoice, tuple[int, int]]
+        self._race = Race(course, ledger, TRANSCRIPT, self)
         self._patience = PATIENCE[bot.patience]
         self._rate = rate
         self.phase = Phase.QUIET
@@ -67,7 +72,8 @@ class Hearing:
         if self._keep(event) or self._begins_again(event.start_offset):
             return
         self._move("started")
-        self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT)
+        self._ledger.clear_deadline(ENDPOINT)
+        self._race.settle()
         utterance = self.utterance or self._begin(event.start_offset)
         utterance.next_offset = event.offset + 1
         utterance.final = utterance.endpointed = False
@@ -95,8 +101,8 @@ class Hearing:
         utterance.chunks.append(event)
         utterance.next_offset = max(utterance.next_offset, event.end_offset)
         utterance.final = False
-        if utterance.listening:
-            self._ledger.emit(Hear(event.offset, event.data))
+        for key in self._race.runners():
+            self._ledger.emit(Hear(*key, event.offset, event.data))
 
     def speech_ended(self, event: SpeechEnded) -> None:
         """Ask for the words, and wait whether the caller goes on."""
@@ -119,8 +125,12 @@ class Hearing:
 
     def recognised(self, event: Recognised) -> None:
         """Take words in."""
-        utterance = self._current(event.utterance, event.attempt)
-        if utterance is None:
+        utterance, key = self.utterance, (event.utterance, event.attempt)
+        final = self._is_final(event)
+        if final and self._is_doubtful(event) and self._race.unsatisfied(key):
+            return
+        counts = self._race.result(key) if final else self._race.leads(key)
+        if utterance is None or not counts:
             return
         # One that began anew has yet to hear what is known already.
         if event.end_offset < utterance.words_offset or (utterance.final and not event.final):
@@ -129,52 +139,48 @@ class Hearing:
         self._show(utterance)
         if self.phase not in AWAITING_WORDS:
             return
-        # A final that was asked for before the caller went on is only a partial by now.
-        if event.final and event.end_offset >= utterance.audio_offset:
+        if final:
             utterance.final = True
             utterance.engine_seconds = event.engine_seconds
-            self._ledger.clear_deadline(TRANSCRIPT)
+            utterance.engine = self._race.choice.name
+            self._race.settle()
         if not utterance.endpointed and utterance.waterfall:
             heard_silence = utterance.next_offset - utterance.end_offset
             waited = self._ledger.now - utterance.waterfall.reported
             self._set_endpoint(utterance, heard_silence / self._rate + waited)
 
+    def _is_final(self, event: Recognised) -> bool:
+        """Whether these are the words that are waited for, if they are of this utterance.
+
+        A final that was asked for before the caller went on is only a partial by now.
+        """
+        utterance = self.utterance
+        if utterance is None or utterance.number != event.utterance:
+            return event.final
+        heard_all = event.end_offset >= utterance.audio_offset
+        return event.final and heard_all and self.phase in AWAITING_WORDS
+
+    def _is_doubtful(self, event: Recognised) -> bool:
+        """Whether somebody spoke and no words were found."""
+        utterance = self.utterance
+        if utterance is None or utterance.final or event.text.strip():
+            return False
+        return utterance.end_offset - utterance.start_offset >= SURE_SECONDS * self._rate
+
     def failed(self, number: int, attempt: int, problem: str, *, lasting: bool = False) -> None:
         """Give the whole utterance to the next recogniser; without one the words so far count."""
-        utterance = self._current(number, attempt)
-        if utterance is None:
-            return
-        self._ledger.emit(Blame("stt", utterance.attempts.choice.name, problem))
-        self._ledger.clear_deadline(TRANSCRIPT)
-        utterance.listening = False
-        pause = utterance.attempts.failed(self._ledger.now, lasting=lasting)
-        if pause is None:
-            utterance.gave_up = True
-            self._ledger.emit(StopListening())
-            self._end_without_words(utterance)
-        elif pause:
-            self._ledger.emit(StopListening())
-            self._ledger.set_deadline(LISTEN_AGAIN, pause)
-        else:
-            self.listen_again()
+        if not self._race.failed((number, attempt), problem, lasting=lasting):
+            self._nobody_is_left()
 
-    def transcript_missed(self) -> None:
-        """Give up on the recogniser: its final words did not come in time."""
+    def tick(self) -> None:
+        """Turn to another recogniser: one is silent, slow, or was waited with."""
+        if not self._race.tick():
+            self._nobody_is_left()
+
+    def _nobody_is_left(self) -> None:
         if self.utterance:
-            attempts = self.utterance.attempts
-            problem = f"no final words within {attempts.choice.deadline_seconds:g} s"
-            self.failed(self.utterance.number, attempts.count, problem)
-
-    def listen_again(self) -> None:
-        """Give a recogniser everything that was heard."""
-        utterance = self.utterance
-        if utterance is None:
-            return
-        self._listen(utterance)
-        for chunk in utterance.chunks:
-            self._ledger.emit(Hear(chunk.offset, chunk.data))
-        if self.phase in AWAITING_WORDS:
-            self._ask_for_words(utterance)
+            self.utterance.gave_up = True
+            self._end_without_words(self.utterance)
 
     def conclude_now(self) -> None:
         """Ask for the words at once: nothing follows any more."""
@@ -201,7 +207,7 @@ class Hearing:
         if utterance is None or not (utterance.final and utterance.endpointed):
             return None
         if utterance.waterfall:
-            engine = utterance.attempts.choice.name
+            engine = self._race.choice.name
             utterance.waterfall.close(
                 turn_pb2.STAGE_TRANSCRIPT, self._ledger.now, utterance.engine_seconds, engine
             )
@@ -212,8 +218,8 @@ class Hearing:
     def drop(self) -> None:
         """Forget the utterance."""
         self.utterance = None
-        self._ledger.clear_deadline(ENDPOINT, TRANSCRIPT, LISTEN_AGAIN)
-        self._ledger.emit(StopListening())
+        self._ledger.clear_deadline(ENDPOINT)
+        self._race.stop()
 
     def go_on(self) -> None:
         """Take up what came while an utterance that was too long waited for its words."""
@@ -265,22 +271,39 @@ class Hearing:
         self._count += 1
         margin = int(PRE_ROLL_SECONDS * self._rate)
         first = max(self._ledger.memory.consumed_offset, start_offset - margin)
-        self.utterance = Utterance(self._count, first, start_offset, Attempts(self._choices))
-        self._listen(self.utterance)
+        self.utterance = Utterance(self._count, first, start_offset)
+        self._race.begin()
         return self.utterance
 
-    def _listen(self, utterance: Utterance) -> None:
-        utterance.listening = True
-        attempts = utterance.attempts
-        self._ledger.emit(Listen(utterance.number, attempts.count, attempts.choice))
+    def open(self, entry: RecognitionChoice) -> tuple[int, int]:
+        """Give a recogniser everything that was heard of the utterance."""
+        utterance = self.utterance
+        if utterance is None:
+            raise AssertionError("there is no utterance")
+        key = utterance.number, utterance.attempts
+        utterance.attempts += 1
+        self._ledger.emit(Listen(*key, entry))
+        for chunk in utterance.chunks:
+            self._ledger.emit(Hear(*key, chunk.offset, chunk.data))
+        if self.phase in AWAITING_WORDS and not utterance.final:
+            self._ledger.emit(Conclude(*key))
+        return key
+
+    def close(self, key: tuple[int, int]) -> None:
+        """Let a recogniser go."""
+        self._ledger.emit(StopListening(*key))
+
+    def leave(self) -> None:
+        """Let all go: the call is over."""
+        self._race.stop()
 
     def _ask_for_words(self, utterance: Utterance) -> None:
-        utterance.attempts.hurry(self._ledger.now)
         if utterance.gave_up:
             self._end_without_words(utterance)
-        elif utterance.listening:
-            self._ledger.emit(Conclude())
-            self._ledger.set_deadline(TRANSCRIPT, utterance.attempts.choice.deadline_seconds)
+            return
+        for key in self._race.runners():
+            self._ledger.emit(Conclude(*key))
+        self._race.wait()
 
     def _end_without_words(self, utterance: Utterance) -> None:
         # Whoever is still speaking is let finish first.
@@ -296,13 +319,6 @@ class Hearing:
         self._ledger.clear_deadline(ENDPOINT)
         if utterance.waterfall:
             utterance.waterfall.close(turn_pb2.STAGE_ENDPOINT, self._ledger.now)
-
-    def _current(self, number: int, attempt: int) -> Utterance | None:
-        utterance = self.utterance
-        if utterance is None or not utterance.listening:
-            return None
-        known = (utterance.number, utterance.attempts.count)
-        return utterance if known == (number, attempt) else None
 
     def _cut(self, utterance: Utterance) -> None:
         """End an utterance that is too long here; what follows begins the next one."""

@@ -89,6 +89,10 @@ class Ledger:
         """Have ``name`` fall due in ``seconds``; an earlier setting is replaced."""
         self._deadlines[name] = self.now + seconds
 
+    def set_deadline_at(self, name: str, due: float) -> None:
+        """Have ``name`` fall due then; an earlier setting is replaced."""
+        self._deadlines[name] = due
+
     def clear_deadline(self, *names: str) -> None:
         """Forget deadlines; those not set do not matter."""
         for name in names:

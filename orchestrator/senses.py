@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.brains import Brain
     from voicemesh.bots import Bot
 
+KeyT = TypeVar("KeyT")
 Deliver: TypeAlias = "Callable[[events.Event], Awaitable[None]]"
 Source: TypeAlias = "AsyncGenerator[events.Event, None]"
 Failure: TypeAlias = "Callable[[str, bool], events.Event]"
@@ -52,22 +53,27 @@ OUTLET_LIMIT = 2048
 _log = telemetry.get_logger("senses")
 
 
-class _Stream:
-    """One stream to an adapter: a task that turns its answers into events."""
+class _Streams(Generic[KeyT]):
+    """Streams to adapters: of each a task turns the answers into events."""
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[KeyT, asyncio.Task[None]] = {}
 
-    def run(self, source: Source, deliver: Deliver, failure: Failure) -> None:
+    def run(self, key: KeyT, source: Source, deliver: Deliver, failure: Failure) -> None:
         """Deliver what the source gives; deliver ``failure`` when it breaks or ends."""
-        self.stop()
-        self._task = asyncio.create_task(_pump(source, deliver, failure))
+        task = asyncio.create_task(_pump(source, deliver, failure))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(key, None))
 
-    def stop(self) -> None:
-        """Cancel the stream; nothing is delivered from it any more."""
-        if self._task:
-            self._task.cancel()
-            self._task = None
+    def stop(self, key: KeyT) -> None:
+        """Cancel a stream; nothing is delivered from it any more."""
+        if task := self._tasks.pop(key, None):
+            task.cancel()
+
+    def stop_all(self) -> None:
+        """Cancel all that are left."""
+        for key in list(self._tasks):
+            self.stop(key)
 
 
 async def _pump(source: Source, deliver: Deliver, failure: Failure) -> None:
@@ -89,8 +95,8 @@ async def _pump(source: Source, deliver: Deliver, failure: Failure) -> None:
         await deliver(failure("the stream ended early", False))
 
 
-class Ear(_Stream):
-    """Recognises one utterance at a time."""
+class Ear(_Streams[tuple[int, int]]):
+    """Recognises utterances; each attempt at one is a stream."""
 
     def __init__(self, channel: grpc.aio.Channel, call_id: str, rate: int, language: str) -> None:
         super().__init__()
@@ -101,16 +107,17 @@ class Ear(_Stream):
         self._config = recognition.RecognitionConfig(
             format=_linear(rate), language=language, partial_transcripts=True, call_id=call_id
         )
-        self._outlet: Outlet[recognition.RecognizeRequest] = Outlet(OUTLET_LIMIT)
+        self._outlets: dict[tuple[int, int], Outlet[recognition.RecognizeRequest]] = {}
 
     def listen(self, command: commands.Listen, deliver: Deliver) -> None:
-        """Open a stream for an utterance; the one before it is let go."""
-        self._outlet = Outlet(OUTLET_LIMIT)
+        """Open a stream for an utterance."""
+        utterance, attempt = key = command.utterance, command.attempt
+        outlet = self._outlets[key] = Outlet(OUTLET_LIMIT)
         self._config.engine = command.choice.name
-        self._outlet.put(recognition.RecognizeRequest(config=self._config))
-        utterance, attempt = command.utterance, command.attempt
+        outlet.put(recognition.RecognizeRequest(config=self._config))
         self.run(
-            self._answers(self._outlet, utterance, attempt),
+            key,
+            self._answers(outlet, utterance, attempt),
             deliver,
             lambda *why: events.RecognitionFailed(utterance, attempt, *why),
         )
@@ -118,11 +125,19 @@ class Ear(_Stream):
     def hear(self, command: commands.Hear) -> None:
         """Pass audio on. An adapter that is too far behind misses its deadline by itself."""
         chunk = audio_pb2.AudioChunk(offset=command.offset, data=command.data)
-        self._outlet.put(recognition.RecognizeRequest(audio=chunk))
+        outlet = self._outlets[command.utterance, command.attempt]
+        outlet.put(recognition.RecognizeRequest(audio=chunk))
 
-    def conclude(self) -> None:
+    def conclude(self, command: commands.Conclude) -> None:
         """Ask for final words."""
-        self._outlet.put(recognition.RecognizeRequest(conclude=recognition.Conclude()))
+        outlet = self._outlets[command.utterance, command.attempt]
+        outlet.put(recognition.RecognizeRequest(conclude=recognition.Conclude()))
+
+    def let_go(self, command: commands.StopListening) -> None:
+        """Let a stream go."""
+        key = command.utterance, command.attempt
+        del self._outlets[key]
+        self.stop(key)
 
     async def _answers(
         self, outlet: Outlet[recognition.RecognizeRequest], utterance: int, attempt: int
@@ -144,8 +159,8 @@ class Ear(_Stream):
             call.cancel()
 
 
-class Voice(_Stream):
-    """Speaks one reply at a time."""
+class Voice(_Streams[int]):
+    """Speaks replies; each attempt at one is a stream."""
 
     def __init__(self, channel: grpc.aio.Channel, call_id: str, rate: int, bot: Bot) -> None:
         super().__init__()
@@ -157,17 +172,18 @@ class Voice(_Stream):
         self._config = synthesis.SynthesisConfig(
             format=_linear(rate), language=bot.language, call_id=call_id
         )
-        self._outlet: Outlet[synthesis.SynthesizeRequest] = Outlet(OUTLET_LIMIT)
+        self._outlets: dict[int, Outlet[synthesis.SynthesizeRequest]] = {}
 
     def speak(self, command: commands.Speak, deliver: Deliver) -> None:
-        """Open a stream for a reply; the one before it, whose sentences are done, is let go."""
-        self._outlet = Outlet(OUTLET_LIMIT)
+        """Open a stream for a reply."""
+        speech = command.speech
+        outlet = self._outlets[speech] = Outlet(OUTLET_LIMIT)
         self._config.engine = command.choice.name
         self._config.voice = command.choice.voice or self._voice
-        self._outlet.put(synthesis.SynthesizeRequest(config=self._config))
-        speech = command.speech
+        outlet.put(synthesis.SynthesizeRequest(config=self._config))
         self.run(
-            self._answers(self._outlet, speech),
+            speech,
+            self._answers(outlet, speech),
             deliver,
             lambda *why: events.SpeechFailed(speech, *why),
         )
@@ -175,11 +191,16 @@ class Voice(_Stream):
     def say(self, command: commands.Say) -> None:
         """Give it a sentence."""
         sentence = synthesis.Sentence(sentence=command.sentence, text=command.text)
-        self._outlet.put(synthesis.SynthesizeRequest(sentence=sentence))
+        self._outlets[command.speech].put(synthesis.SynthesizeRequest(sentence=sentence))
 
-    def finish(self) -> None:
-        """No sentence follows."""
-        self._outlet.close()
+    def finish(self, command: commands.FinishSpeaking) -> None:
+        """No sentence follows: the stream ends by itself."""
+        self._outlets.pop(command.speech).close()
+
+    def let_go(self, command: commands.StopSpeaking) -> None:
+        """Let a stream go."""
+        del self._outlets[command.speech]
+        self.stop(command.speech)
 
     async def _answers(self, outlet: Outlet[synthesis.SynthesizeRequest], speech: int) -> Source:
         call = self._stub.Synthesize(outlet, metadata=self._metadata)
@@ -205,8 +226,8 @@ def _sound(speech: int, response: synthesis.SynthesizeResponse) -> events.Event 
             return None
 
 
-class Mind(_Stream):
-    """Thinks one thought at a time."""
+class Mind(_Streams[int]):
+    """Thinks; each thought is a stream."""
 
     def __init__(self, brain: Brain, bot: Bot) -> None:
         super().__init__()
@@ -214,13 +235,18 @@ class Mind(_Stream):
         self._bot = bot
 
     def think(self, command: commands.Think, deliver: Deliver) -> None:
-        """Ask the brain; the thought before is let go."""
+        """Ask the brain."""
         thought = command.thought
         self.run(
+            thought,
             self._brain.think(thought, command.prompt, self._bot, command.choice),
             deliver,
             lambda *why: events.ThoughtFailed(thought, *why),
         )
+
+    def let_go(self, command: commands.StopThinking) -> None:
+        """Let a thought go."""
+        self.stop(command.thought)
 
 
 def _linear(rate: int) -> audio_pb2.AudioFormat:

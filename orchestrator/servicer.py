@@ -11,6 +11,7 @@ from orchestrator import convert
 from orchestrator.conversation import CallFacts, Conversation
 from orchestrator.senses import Ear, Mind, Voice
 from orchestrator.session import Senses, Session, now
+from orchestrator.standing import Standings
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2, session_pb2_grpc
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError, abort
@@ -91,6 +92,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self._brain = brain
         self._tools = tools
         self.epochs = Epochs()
+        self._standings = Standings()
 
     async def Run(  # type: ignore[override]
         self, request_iterator: AsyncIterator[session_pb2.RunRequest], context: Context
@@ -126,7 +128,8 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         if memory.started and memory.started.sample_rate_hertz != facts.rate:
             limit = memory.started.sample_rate_hertz
             raise InvalidInput("open.format", f"the journal counts at {limit} hertz", limit=limit)
-        conversation = Conversation(bot, facts, memory, time.time() - now())
+        wall_offset = time.time() - now()
+        conversation = Conversation(bot, facts, memory, wall_offset, self._standings)
         senses = Senses(
             Ear(self._channel, facts.call_id, facts.rate, bot.language),
             Mind(self._brain, bot),

@@ -154,16 +154,17 @@ class Session:
         return {
             commands.Listen: lambda command: ear.listen(command, deliver),
             commands.Hear: ear.hear,
-            commands.Conclude: lambda _: ear.conclude(),
-            commands.StopListening: lambda _: ear.stop(),
+            commands.Conclude: ear.conclude,
+            commands.StopListening: ear.let_go,
             commands.Think: lambda command: mind.think(command, deliver),
-            commands.StopThinking: lambda _: mind.stop(),
+            commands.StopThinking: mind.let_go,
             commands.Speak: lambda command: voice.speak(command, deliver),
             commands.Say: voice.say,
-            commands.FinishSpeaking: lambda _: voice.finish(),
-            commands.StopSpeaking: lambda _: voice.stop(),
+            commands.FinishSpeaking: voice.finish,
+            commands.StopSpeaking: voice.let_go,
             commands.CallTool: self._call_tool,
             commands.Blame: self._blame,
+            commands.Note: _note,
             commands.Leave: self._leave,
         }
 
@@ -216,11 +217,19 @@ class Session:
     def _let_go(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._senses.ear.stop()
-        self._senses.mind.stop()
-        self._senses.voice.stop()
+        self._senses.ear.stop_all()
+        self._senses.mind.stop_all()
+        self._senses.voice.stop_all()
         for task in self._tool_tasks:
             task.cancel()
+
+
+def _note(command: commands.Note) -> None:
+    engine = command.sense, command.engine
+    telemetry.ENGINE_ATTEMPTS.labels(*engine, command.outcome.value).inc()
+    telemetry.ENGINE_BROKEN.labels(*engine).set(command.broken)
+    if command.seconds is not None:
+        telemetry.ENGINE_FIRST_SECONDS.labels(*engine).observe(command.seconds)
 
 
 async def _send(todo: list[commands.Command], context: Context) -> None:

@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from orchestrator.attempts import Attempts
-from orchestrator.commands import (
-    Blame,
-    FinishSpeaking,
-    Flush,
-    Say,
-    SendAudio,
-    Show,
-    Speak,
-    StopSpeaking,
-)
-from orchestrator.heard import SECONDS_PER_CHARACTER, Spoken, heard_text
+from orchestrator.commands import FinishSpeaking, Flush, Say, SendAudio, Show, Speak, StopSpeaking
+from orchestrator.heard import SECONDS_PER_CHARACTER, Pace, Spoken, heard_text
+from orchestrator.race import Race
+from orchestrator.voices import Voice, label
 from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.journal import ReplyState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.course import Course
     from orchestrator.events import SentenceSounded, SentenceSounding, SoundArrived
     from orchestrator.ledger import Ledger
-    from voicemesh.bots import Bot, SynthesisChoice
+    from voicemesh.bots import SynthesisChoice
     from voicemesh.journal import Sentence, Turn
 
 SOUND = "sound"
-SPEAK_AGAIN = "speak_again"
 
 MAX_GIVEN = 32
 """Sentences given to a voice ahead of their sound; it refuses 64."""
@@ -39,25 +31,25 @@ class Speaking:
     """Has sentences spoken, in order, each exactly once at the caller.
 
     The sentence that is due begins at the memory's ``bot_offset``. Whatever of its audio lies
-    before ``cursor`` was sent already, by this voice or by one before it.
+    before ``cursor`` was sent already, by this voice or by one before it. Where another voice goes
+    on with it, that voice says the rest of the words, from ``cursor`` on.
     """
 
-    def __init__(self, ledger: Ledger, bot: Bot, rate: int, held_offset: int) -> None:
+    def __init__(
+        self, ledger: Ledger, rate: int, held_offset: int, course: Course[SynthesisChoice]
+    ) -> None:
         """``held_offset``: behind the last bot sample that the gateway holds already."""
         self._ledger = ledger
-        self._choices = bot.engines.tts
         self._rate = rate
         self._queue: deque[tuple[int, Sentence]] = deque()
-        self._given = 0
-        """How many of the queue the open voice was given."""
+        self._race: Race[SynthesisChoice, int] = Race(course, ledger, SOUND, self)
+        self._voices: dict[int, Voice] = {}
+        """Those that are open."""
         self._speech = 0
-        self._open = False
         self._held = False
-        self._attempts = Attempts(self._choices)
-        self._sounding = False
-        """Whether what comes from the open voice is the sentence that is due."""
-        self._sounded = 0
-        """Samples of it that the open voice has made."""
+        self._pace = Pace()
+        self._said_by: SynthesisChoice | None = None
+        """Who made the audio of the sentence that is due, where that is known."""
         self.cursor = max(ledger.memory.bot_offset, held_offset)
         """Bot offset behind everything that was sent."""
 
@@ -74,13 +66,13 @@ class Speaking:
     @property
     def choice(self) -> SynthesisChoice:
         """The engine that speaks."""
-        return self._attempts.choice
+        return self._race.choice
 
     def hold(self) -> None:
         """Begin no sentence while the caller speaks; one that has begun goes on."""
         self._held = True
         if self._queue and not self._begun:
-            self._stop()
+            self._race.stop()
 
     def release(self) -> None:
         """Begin what was held."""
@@ -94,97 +86,90 @@ class Speaking:
 
     def finish(self) -> None:
         """Let the voice go if nothing is left to be said: the reply is complete."""
-        if self._open and not self._queue:
-            self._open = False
-            self._attempts = Attempts(self._choices)
-            self._ledger.emit(FinishSpeaking())
+        if self._queue or not self._race.won:
+            return
+        [speech] = self._race.runners()
+        self._ledger.emit(FinishSpeaking(speech))
+        del self._voices[speech]
+        self._race.finish()
 
     # What the voice says.
 
     def sounding(self, event: SentenceSounding) -> bool:
         """Begin a sentence's audio; return False if it is not the one that is due."""
-        if not self._is_due(event.speech, event.sentence):
+        voice = self._voices.get(event.speech)
+        leads = self._race.leads(event.speech)
+        if voice is None or (leads and not self._is_due(event.sentence)):
             return False
-        self._sounding, self._sounded = True, 0
-        self._await_sound()
-        if not self._begun:
+        voice.begin()
+        if leads and not self._begun:
             turn, sentence = self._queue[0]
             start = self._ledger.memory.bot_offset
             self._ledger.emit(Show(True, sentence.text, True, turn, start))
-        return True
+        return leads
 
     def sound_arrived(self, event: SoundArrived) -> bool:
         """Send what of the audio the gateway does not hold yet; return whether anything was."""
-        if not (self._is_current(event.speech) and self._sounding):
+        voice = self._voices.get(event.speech)
+        if voice is None or not voice.sounding:
             return False
-        begin = self._ledger.memory.bot_offset + self._sounded
-        count = len(event.data) // 2
-        self._sounded += count
-        self._await_sound()
+        data = voice.audible(event.data)
+        if not data or not self._race.result(event.speech):
+            return False
+        begin, count = voice.take(len(data) // 2), len(data) // 2
         known = max(0, self.cursor - begin)
         if known >= count:
             return False
-        self._ledger.emit(SendAudio(begin + known, event.data[2 * known :]))
+        self._take_over(voice)
+        self._ledger.emit(SendAudio(begin + known, data[2 * known :]))
         self.cursor = begin + count
         return True
 
     def sounded(self, event: SentenceSounded) -> bool:
         """End the audio of the sentence that is due; return False if no voice can say it."""
-        if not self._is_due(event.speech, event.sentence):
+        voice = self._voices.get(event.speech)
+        if voice is None or not self._is_due(event.sentence):
             return True
-        if not self._sounded:
+        if not voice.heard:
             return self.failed(event.speech, "a sentence made no sound", lasting=True)
-        _, sentence = self._queue.popleft()
-        self._given -= 1
-        start = self._ledger.memory.bot_offset
-        self.cursor = max(self.cursor, start + self._sounded)
-        finished = journal_pb2.SentenceFinished(
-            sentence=sentence.number,
-            start_offset=start,
-            end_offset=self.cursor,
-            engine=self.choice.name,
-        )
-        self._ledger.write("sentence_finished", finished)
-        self._sounding, self._sounded = False, 0
-        self._attempts = self._attempts.renewed()
-        self._ledger.clear_deadline(SOUND)
-        if self._given:
-            self._await_sound()
+        self._pace.learn(voice.label, voice.text, (voice.made - voice.start) / self._rate)
+        self.cursor = max(self.cursor, voice.made)
+        self._finish_sentence(voice.entry.name)
+        voice.given -= 1
+        self._race.renew()
+        self._race.settle()
+        if voice.given:
+            self._place(voice)
+            self._race.wait()
         self._give()
         return True
 
     def failed(self, speech: int, problem: str, *, lasting: bool = False) -> bool:
-        """Try the next voice from the sentence that is due; return False if none is left."""
-        if not self._is_current(speech):
+        """Try the next voice from where this one was; return False if none is left."""
+        if not self._queue and self._race.leads(speech):
+            # Nothing is lost with it: the next sentence opens another.
+            self._race.stop()
             return True
-        self._ledger.emit(Blame("tts", self.choice.name, problem))
-        self._stop()
-        pause = self._attempts.failed(self._ledger.now, lasting=lasting)
-        if pause is None:
+        return self._going_on(self._race.failed(speech, problem, lasting=lasting))
+
+    def tick(self) -> bool:
+        """Turn to another voice: one is silent, slow, or was waited with."""
+        return self._going_on(self._race.tick())
+
+    def _going_on(self, so: bool) -> bool:
+        if not so:
+            self._race.stop()
             self._queue.clear()
-            return False
-        if pause:
-            self._ledger.set_deadline(SPEAK_AGAIN, pause)
-        else:
-            self._give()
-        return True
-
-    def sound_missed(self) -> bool:
-        """Give up on the voice: it fell silent. Return False if none is left."""
-        return self.failed(self._speech, f"silent for {self.choice.deadline_seconds:g} s")
-
-    def speak_again(self) -> None:
-        """Try a voice again after a pause."""
-        self._give()
+        return so
 
     # What the caller heard.
 
     def interrupt(self, turns: list[Turn], heard_offset: int, barge_in_offset: int) -> None:
         """Cut the bot off: of these turns only what was heard counts from now on."""
         texts = [heard_text(self._spoken(turn), heard_offset) for turn in turns]
-        self._stop()
+        self._race.stop()
         self._queue.clear()
-        self._attempts = Attempts(self._choices)
+        self._said_by = None
         self.cursor = max(self.cursor, heard_offset)
         for turn, text in zip(turns, texts, strict=True):
             interrupted = journal_pb2.ReplyInterrupted(
@@ -225,40 +210,89 @@ class Speaking:
         return self.cursor > self._ledger.memory.bot_offset
 
     def _give(self) -> None:
-        waiting = self._ledger.has_deadline(SPEAK_AGAIN)
-        if not self._queue or waiting or (self._held and not self._begun):
+        """Have voices say what they were not given yet."""
+        held = self._held and not self._begun
+        if not self._queue or self._race.pausing or held:
             return
-        if not self._open:
-            self._speech += 1
-            self._open = True
-            self._given = 0
-            self._ledger.emit(Speak(self._speech, self.choice))
-        begin = self._given == 0
-        while self._given < min(len(self._queue), MAX_GIVEN):
-            _, sentence = self._queue[self._given]
-            self._ledger.emit(Say(sentence.number, sentence.text))
-            self._given += 1
-        if begin:
-            self._await_sound()
+        if not self._race.running:
+            self._race.begin()
+            self._race.wait()
+            return
+        voices = [self._voices[key] for key in self._race.runners()]
+        idle = not any(voice.given for voice in voices)
+        for voice in voices:
+            self._give_to(voice)
+        if idle:
+            self._race.wait()
 
-    def _await_sound(self) -> None:
-        """Expect the voice's next sign of life: the first audio, and all audio after it."""
-        self._attempts.hurry(self._ledger.now)
-        self._ledger.set_deadline(SOUND, self.choice.deadline_seconds)
+    def open(self, entry: SynthesisChoice) -> int:
+        """Open a voice and have it say everything that has no sound yet."""
+        self._speech += 1
+        voice = self._voices[self._speech] = Voice(self._speech, entry)
+        self._ledger.emit(Speak(voice.speech, entry))
+        self._give_to(voice)
+        return voice.speech
 
-    def _stop(self) -> None:
-        self._ledger.clear_deadline(SOUND, SPEAK_AGAIN)
-        if self._open:
-            self._open = False
-            self._ledger.emit(StopSpeaking())
-        self._given = self._sounded = 0
-        self._sounding = False
+    def close(self, key: int) -> None:
+        """Let a voice go."""
+        del self._voices[key]
+        self._ledger.emit(StopSpeaking(key))
 
-    def _is_current(self, speech: int) -> bool:
-        return self._open and speech == self._speech and self._given > 0
+    def _give_to(self, voice: Voice) -> None:
+        while voice.given < min(len(self._queue), MAX_GIVEN):
+            _, sentence = self._queue[voice.given]
+            text = sentence.text
+            if not voice.given:
+                self._place(voice)
+                text = voice.text
+            if text:
+                self._ledger.emit(Say(voice.speech, sentence.number, text))
+                voice.given += 1
+            else:
+                # Only the end of it was missing, and no word.
+                self._finish_sentence((self._said_by or voice.entry).name)
 
-    def _is_due(self, speech: int, sentence: int) -> bool:
-        return self._is_current(speech) and sentence == self._queue[0][1].number
+    # Who says which words.
+
+    def _place(self, voice: Voice) -> None:
+        """Find what a voice is to say of the sentence that is due, and from where on."""
+        _, sentence = self._queue[0]
+        start, character = sentence.taken_over or (self._ledger.memory.bot_offset, 0)
+        before = self._said_by
+        if self._begun and before and not before.sounds_like(voice.entry):
+            said = (self.cursor - start) / self._rate
+            character += self._pace.rest(label(before), sentence.text[character:], said)
+            start = self.cursor
+        voice.place(sentence.text[character:], character, start)
+
+    def _take_over(self, voice: Voice) -> None:
+        """Journal that a voice goes on with words that another one began."""
+        before, self._said_by = self._said_by, voice.entry
+        if before is None or before is voice.entry:
+            return
+        _, sentence = self._queue[0]
+        taken_over = journal_pb2.SentenceTakenOver(
+            sentence=sentence.number,
+            engine=voice.entry.name,
+            offset=self.cursor,
+            character=voice.character,
+            start_offset=voice.start,
+        )
+        self._ledger.write("sentence_taken_over", taken_over)
+
+    def _finish_sentence(self, engine: str) -> None:
+        _, sentence = self._queue.popleft()
+        self._said_by = None
+        finished = journal_pb2.SentenceFinished(
+            sentence=sentence.number,
+            start_offset=self._ledger.memory.bot_offset,
+            end_offset=self.cursor,
+            engine=engine,
+        )
+        self._ledger.write("sentence_finished", finished)
+
+    def _is_due(self, sentence: int) -> bool:
+        return bool(self._queue) and sentence == self._queue[0][1].number
 
 
 def _unheard(turn: Turn, played_offset: int) -> bool:

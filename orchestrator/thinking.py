@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from orchestrator.attempts import Attempts
-from orchestrator.commands import Blame, CallTool, StopThinking, Think
+from orchestrator.commands import CallTool, StopThinking, Think
 from orchestrator.prompt import compose
+from orchestrator.race import Race
 from orchestrator.sentences import SentenceCutter
 from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.bots import HANG_UP, TRANSFER
 from voicemesh.journal import ReplyState, Sentence, ToolUse
 
 if TYPE_CHECKING:
+    from orchestrator.course import Course
     from orchestrator.events import ToolRequested, ToolReturned
     from orchestrator.ledger import Ledger
     from orchestrator.speaking import Speaking
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from voicemesh.journal import Turn
 
 WORDS = "words"
-THINK_AGAIN = "think_again"
 
 BUILT_IN = (HANG_UP, TRANSFER)
 MAX_TOOLS = 8
@@ -36,16 +36,21 @@ MAX_TOOLS = 8
 class Thinking:
     """Works out the answer to one turn at a time."""
 
-    def __init__(self, ledger: Ledger, bot: Bot, call_id: str, speaking: Speaking) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        bot: Bot,
+        call_id: str,
+        speaking: Speaking,
+        course: Course[LanguageChoice],
+    ) -> None:
         self._ledger = ledger
         self._bot = bot
         self._call_id = call_id
         self._speaking = speaking
         self._thought = 0
-        self._attempts = Attempts(bot.engines.llm)
+        self._race: Race[LanguageChoice, int] = Race(course, ledger, WORDS, self)
         self._turn: Turn | None = None
-        self._asked = False
-        """Whether the brain is at it."""
         self._cutter = SentenceCutter()
         self._skip = 0
         """Sentences that the brain will repeat, since they are in the journal already."""
@@ -59,7 +64,7 @@ class Thinking:
     @property
     def choice(self) -> LanguageChoice:
         """The engine that is asked."""
-        return self._attempts.choice
+        return self._race.choice
 
     def answer(self, turn: Turn) -> None:
         """Begin, or after a resume go on with, the answer to a turn."""
@@ -73,29 +78,32 @@ class Thinking:
 
     # What the brain says.
 
-    def text_arrived(self, thought: int, text: str) -> None:
+    def takes(self, thought: int, text: str = "") -> bool:
+        """Whether words, or without them a tool, count: another engine may have been faster."""
+        if not self._race.has(thought):
+            return False
+        # Blanks are no result, but may stand between words.
+        return self._race.won if text and text.isspace() else self._race.result(thought)
+
+    def text_arrived(self, text: str) -> None:
         """Plan what can be spoken now."""
-        if self.waits_for(thought):
-            self._await_words()
-            self._plan(self._cutter.feed(text))
+        self._plan(self._cutter.feed(text))
 
     def tool_requested(self, event: ToolRequested) -> None:
         """Keep the request until the round is complete."""
-        if self.waits_for(event.thought):
-            self._await_words()
-            self._requested.append(event)
+        self._requested.append(event)
 
     def finished(self, thought: int) -> bool:
         """End the round: call its tools, or end the answer. Return False if nobody can answer."""
         turn = self._turn
-        if turn is None or not self.waits_for(thought):
-            return True
+        if turn is None or not self._race.leads(thought):
+            # One that did not win had nothing to say.
+            return self.failed(thought, "had nothing to say", lasting=True)
         self._plan(self._cutter.finish())
         requested, self._requested = self._requested, []
         if not requested and not turn.sentences:
             return self.failed(thought, "had nothing to say", lasting=True)
-        self._asked = False
-        self._ledger.clear_deadline(WORDS)
+        self._race.finish()
         if len(turn.tools) + len(requested) > MAX_TOOLS:
             self._plan([self._bot.knowledge.unknown_reply])
             requested = []
@@ -108,26 +116,11 @@ class Thinking:
 
     def failed(self, thought: int, problem: str, *, lasting: bool = False) -> bool:
         """Ask the next engine; return False if none is left."""
-        if not self.waits_for(thought):
-            return True
-        self._ledger.emit(Blame("llm", self.choice.name, problem))
-        self._stop()
-        pause = self._attempts.failed(self._ledger.now, lasting=lasting)
-        if pause is None:
-            return False
-        if pause:
-            self._ledger.set_deadline(THINK_AGAIN, pause)
-        else:
-            self._ask()
-        return True
+        return self._race.failed(thought, problem, lasting=lasting)
 
-    def words_missed(self) -> bool:
-        """Give up on the brain: it fell silent. Return False if none is left."""
-        return self.failed(self._thought, f"silent for {self.choice.deadline_seconds:g} s")
-
-    def think_again(self) -> None:
-        """Ask again after a pause."""
-        self._ask()
+    def tick(self) -> bool:
+        """Turn to another engine: one is silent, slow, or was waited with."""
+        return self._race.tick()
 
     # Tools.
 
@@ -138,10 +131,10 @@ class Thinking:
             return False
         self._note_answer(event.key, event.result_json, event.error)
         # The turn that waited for it may not be the one that wanted it.
-        if self._turn is None or self._asked or self._ledger.has_deadline(THINK_AGAIN):
+        if self._turn is None or self._race.running or self._race.pausing:
             return False
         self._go_on()
-        return self._asked
+        return self._race.running
 
     def resume_tools(self) -> None:
         """Call the tools again, with their keys, whose answers are not in the journal."""
@@ -207,11 +200,8 @@ class Thinking:
             self._ledger.write("reply_finished", journal_pb2.ReplyFinished(turn=turn.number))
 
     def _stop(self) -> None:
-        self._ledger.clear_deadline(WORDS, THINK_AGAIN)
         self._requested = []
-        if self._asked:
-            self._asked = False
-            self._ledger.emit(StopThinking())
+        self._race.stop()
 
     # Asking.
 
@@ -224,19 +214,22 @@ class Thinking:
         if isinstance(last, ToolUse) and last.name in BUILT_IN:
             self._finish()
             return
-        self._attempts = Attempts(self._bot.engines.llm)
-        self._attempts.hurry(self._ledger.now)
-        self._ask()
+        self._race.begin()
+        self._race.wait()
 
-    def _ask(self) -> None:
+    def open(self, entry: LanguageChoice) -> int:
+        """Ask an engine; the sentences that the journal has will be skipped."""
         if self._turn is None:
-            return
+            raise AssertionError("there is nothing to think about")
         self._begin_round(self._turn)
         self._thought += 1
-        self._asked = True
         prompt = compose(self._bot, self._ledger.memory, self._call_id)
-        self._ledger.emit(Think(self._thought, prompt, self.choice))
-        self._await_words()
+        self._ledger.emit(Think(self._thought, prompt, entry))
+        return self._thought
+
+    def close(self, key: int) -> None:
+        """Let an engine go."""
+        self._ledger.emit(StopThinking(key))
 
     def _begin_round(self, turn: Turn) -> None:
         self._cutter = SentenceCutter()
@@ -244,10 +237,6 @@ class Thinking:
         self._skip = 0
         for part in turn.parts:
             self._skip = self._skip + 1 if isinstance(part, Sentence) else 0
-
-    def _await_words(self) -> None:
-        """Expect the brain's next sign of life: the first words, and all words after them."""
-        self._ledger.set_deadline(WORDS, self.choice.deadline_seconds)
 
     def _plan(self, pieces: list[str]) -> None:
         turn = self._turn
@@ -258,10 +247,9 @@ class Thinking:
                 self._skip -= 1
                 continue
             number = self._ledger.memory.next_sentence
-            planned = journal_pb2.SentencePlanned(turn=turn.number, sentence=number, text=text)
+            engine = self.choice.name if self._race.won else ""
+            planned = journal_pb2.SentencePlanned(
+                turn=turn.number, sentence=number, text=text, engine=engine
+            )
             self._ledger.write("sentence_planned", planned)
             self._speaking.say(turn.number, self._ledger.memory.sentences[number])
-
-    def waits_for(self, thought: int) -> bool:
-        """Whether the brain is at this thought."""
-        return self._asked and thought == self._thought

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.commands import Leave, StopListening
+from orchestrator.commands import Leave
 from orchestrator.digits import DIGITS
 from orchestrator.endpointing import has_words
 from orchestrator.silence import SILENCE
@@ -217,7 +217,7 @@ class Turns:
     def _end_call(self, event: CallerGone) -> None:
         while self._enter_digits():
             pass
-        self._ledger.emit(StopListening())
+        self._parts.hearing.leave()
         ended = journal_pb2.CallEnded(reason=event.reason)
         self._ledger.write("call_ended", ended, event.offset + 1)
         self._ledger.clear_all_deadlines()

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.attempts import Attempts
     from orchestrator.events import AudioArrived
     from orchestrator.waterfall import Waterfall
-    from voicemesh.bots import RecognitionChoice
 
 
 class Phase(enum.Enum):
@@ -54,7 +52,6 @@ class Utterance:
     first_offset: int
     """Nothing from here on may be acknowledged as committed yet."""
     start_offset: int
-    attempts: Attempts[RecognitionChoice]
     end_offset: int = 0
     next_offset: int = 0
     """Behind everything that belongs to it, its last event included."""
@@ -62,8 +59,8 @@ class Utterance:
     text: str = ""
     words_offset: int = 0
     """Behind the audio that the words are of."""
-    listening: bool = False
-    """Whether a recogniser has it."""
+    attempts: int = 0
+    """How many recognisers were given it."""
     gave_up: bool = False
     """Whether no recogniser is left."""
     final: bool = False
@@ -71,6 +68,8 @@ class Utterance:
     endpointed: bool = False
     """Whether the silence was long enough."""
     engine_seconds: float = 0.0
+    engine: str = ""
+    """Who found the words."""
     waterfall: Waterfall | None = None
 
     @property

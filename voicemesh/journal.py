@@ -204,7 +204,12 @@ def _sentence_planned(memory: Memory, event: journal_pb2.SentencePlanned) -> Non
 def _sentence_finished(memory: Memory, event: journal_pb2.SentenceFinished) -> None:
     sentence = memory.sentences[event.sentence]
     sentence.start_offset, sentence.end_offset = event.start_offset, event.end_offset
+    sentence.taken_over = None
     memory.bot_offset = event.end_offset
+
+
+def _sentence_taken_over(memory: Memory, event: journal_pb2.SentenceTakenOver) -> None:
+    memory.sentences[event.sentence].taken_over = (event.start_offset, event.character)
 
 
 def _reply_finished(memory: Memory, event: journal_pb2.ReplyFinished) -> None:
@@ -215,6 +220,8 @@ def _reply_interrupted(memory: Memory, event: journal_pb2.ReplyInterrupted) -> N
     turn = _turn(memory, event.turn)
     turn.reply = ReplyState.INTERRUPTED
     turn.heard_text = event.heard_text
+    for sentence in turn.sentences:
+        sentence.taken_over = None
     memory.bot_offset = event.next_offset
     memory.barge_in_offset = event.barge_in_offset
     memory.owed_flush = (event.heard_offset, event.next_offset)
@@ -261,6 +268,7 @@ _FOLDS: dict[str, Callable[[Memory, Any], None]] = {
     "reply_started": _reply_started,
     "sentence_planned": _sentence_planned,
     "sentence_finished": _sentence_finished,
+    "sentence_taken_over": _sentence_taken_over,
     "reply_finished": _reply_finished,
     "reply_interrupted": _reply_interrupted,
     "tool_intended": _tool_intended,

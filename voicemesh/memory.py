@@ -34,6 +34,8 @@ class Sentence:
     text: str
     start_offset: int | None = None
     end_offset: int | None = None
+    taken_over: tuple[int, int] | None = None
+    """While it is spoken: from which offset and which character on by another voice."""
 
     @property
     def size(self) -> int:

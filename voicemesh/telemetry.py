@@ -49,6 +49,24 @@ ENGINE_FAILURES = Counter(
     ["sense", "engine"],
 )
 
+ENGINE_ATTEMPTS = Counter(
+    "voicemesh_engine_attempts",
+    "What became of what an engine was asked: worked, lost to another, empty, failed, missed its "
+    "deadline; hedged: it was asked beside one that is slow",
+    ["sense", "engine", "outcome"],
+)
+ENGINE_BROKEN = Gauge(
+    "voicemesh_engine_broken",
+    "1 while this process leaves an engine out where there is another",
+    ["sense", "engine"],
+)
+ENGINE_FIRST_SECONDS = Histogram(
+    "voicemesh_engine_first_seconds",
+    "From the need to an engine's first result: final words, a token, a sound that can be heard",
+    ["sense", "engine"],
+    buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+)
+
 LAG_PERIOD = 0.1
 LAG_WINDOW = 100
 

@@ -92,16 +92,17 @@ class Replica:
         self._do: dict[type, Callable[[Any], None]] = {
             commands.Listen: self._ear.listen,
             commands.Hear: self._ear.hear,
-            commands.Conclude: lambda _: self._ear.conclude(),
-            commands.StopListening: lambda _: self._ear.stop(),
+            commands.Conclude: self._ear.conclude,
+            commands.StopListening: self._ear.stop,
             commands.Think: self._mind.think,
             commands.StopThinking: lambda _: self._mind.stop(),
             commands.Speak: self._voice.speak,
             commands.Say: self._voice.say,
-            commands.FinishSpeaking: lambda _: self._voice.finish(),
-            commands.StopSpeaking: lambda _: self._voice.stop(),
+            commands.FinishSpeaking: self._voice.finish,
+            commands.StopSpeaking: self._voice.stop,
             commands.CallTool: lambda command: world.tools.call(command, self._deliver),
             commands.Blame: lambda _: None,
+            commands.Note: lambda _: None,
         }
 
     def start(self) -> None:
@@ -151,8 +152,8 @@ class Replica:
                 remember(twin, copy.deepcopy(entry))
                 if entry.HasField("compacted"):
                     assert fold([entry]) == twin, "a compaction lacks something"
-            case commands.Say(sentence, text):
-                assert twin.sentences[sentence].text == text
+            case commands.Say(_, sentence, text):
+                assert twin.sentences[sentence].text.endswith(text)
                 assert twin.sentences[sentence].end_offset is None, "said already"
             case commands.SendAudio():
                 unsaid = [s for s in twin.sentences.values() if s.end_offset is None]

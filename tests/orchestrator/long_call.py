@@ -90,7 +90,7 @@ class LongCall:
             commands.SendAudio: self._sounded,
             commands.Listen: ear.listen,
             commands.Hear: ear.hear,
-            commands.Conclude: lambda _: ear.conclude(),
+            commands.Conclude: ear.conclude,
             commands.Think: lambda c: self._thinks(mind, c),
             commands.Speak: voice.speak,
             commands.Say: voice.say,

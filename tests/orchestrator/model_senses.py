@@ -103,57 +103,62 @@ class Budget:
         return self.refused or (self.fault is not None and self._left < 0)
 
 
+@dataclass
+class _Hearing:
+    """One stream of a recogniser."""
+
+    of: commands.Listen
+    budget: Budget
+    start: int = -1
+    end: int = -1
+    partial: int = -1
+
+
 class ModelEar:
     """Understands the caller's words by where they lie."""
 
     def __init__(self, words: list[Word], deliver: Deliver, faults: Faults) -> None:
         self._words, self._deliver, self._faults = words, deliver, faults
-        self._stream = 0
-        self._listening: commands.Listen | None = None
-        self._budget = Budget(None)
-        self._start = self._end = self._partial = 0
+        self._streams: dict[tuple[int, int], _Hearing] = {}
 
     def listen(self, command: commands.Listen) -> None:
-        self._listening = command
-        self._budget = Budget(self._faults.next("stt"))
-        self._start = self._end = self._partial = -1
-        if self._budget.refused:
-            self._fail("refused")
+        key = command.utterance, command.attempt
+        assert key not in self._streams, "opened twice"
+        stream = self._streams[key] = _Hearing(command, Budget(self._faults.next("stt")))
+        if stream.budget.refused:
+            self._fail(stream, "refused")
 
     def hear(self, command: commands.Hear) -> None:
-        assert self._listening, "audio for nobody"
-        if self._start < 0:
-            self._start = self._partial = command.offset
-        assert command.offset >= self._end, "audio went back"
-        self._end = command.offset + len(command.data) // 2
-        if self._end - self._partial >= PARTIAL_EVERY_SECONDS * RATE:
-            self._partial = self._end
-            self._say(0.05, final=False)
+        stream = self._streams[command.utterance, command.attempt]
+        if stream.start < 0:
+            stream.start = stream.partial = command.offset
+        assert command.offset >= stream.end, "audio went back"
+        stream.end = command.offset + len(command.data) // 2
+        if stream.end - stream.partial >= PARTIAL_EVERY_SECONDS * RATE:
+            stream.partial = stream.end
+            self._say(stream, 0.05, final=False)
 
-    def conclude(self) -> None:
-        assert self._listening, "conclude for nobody"
-        self._say(FINAL_SECONDS, final=True)
+    def conclude(self, command: commands.Conclude) -> None:
+        stream = self._streams[command.utterance, command.attempt]
+        self._say(stream, FINAL_SECONDS, final=True)
 
-    def stop(self) -> None:
-        self._listening = None
+    def stop(self, command: commands.StopListening) -> None:
+        del self._streams[command.utterance, command.attempt]
 
-    def _say(self, seconds: float, *, final: bool) -> None:
-        now = self._listening
-        if now is None or self._budget.dead:
+    def _say(self, stream: _Hearing, seconds: float, *, final: bool) -> None:
+        if stream.budget.dead:
             return
-        if self._budget.spent():
-            if not self._budget.silent:
-                self._fail("died")
+        if stream.budget.spent():
+            if not stream.budget.silent:
+                self._fail(stream, "died")
             return
-        said = [word.text for word in self._words if self._start <= word.end - 1 < self._end]
-        text, end = " ".join(said), max(self._end, 0)
+        said = [word.text for word in self._words if stream.start <= word.end - 1 < stream.end]
+        text, end, now = " ".join(said), max(stream.end, 0), stream.of
         heard = events.Recognised(now.utterance, now.attempt, text, final, end, seconds / 2)
         self._deliver(seconds, heard)
 
-    def _fail(self, problem: str) -> None:
-        now = self._listening
-        assert now is not None
-        lasting = self._budget.lasting
+    def _fail(self, stream: _Hearing, problem: str) -> None:
+        now, lasting = stream.of, stream.budget.lasting
         self._deliver(0.01, events.RecognitionFailed(now.utterance, now.attempt, problem, lasting))
 
 
@@ -197,54 +202,70 @@ def last_message(command: commands.Think) -> language_pb2.Message:
     return command.prompt.messages[-1]
 
 
+@dataclass
+class _Speech:
+    """One stream of a voice."""
+
+    number: int
+    budget: Budget
+    free: float
+
+
 class ModelVoice:
     """Speaks one sentence after the other, ten times as fast as they are heard."""
 
-    def __init__(self, clock: Clock, deliver: Deliver, faults: Faults) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        deliver: Deliver,
+        faults: Faults,
+        sound: Callable[[str, str], Samples] = lambda _, text: sound_of(text),
+    ) -> None:
+        """``sound`` makes an engine's sound of a text."""
         self._clock, self._deliver, self._faults = clock, deliver, faults
-        self._speech = 0
-        self._budget = Budget(None)
-        self._free = 0.0
-        self._open = False
-        self.engine = ""
+        self._sound = sound
+        self._streams: dict[int, _Speech] = {}
+        self._engines: dict[int, str] = {}
 
     def speak(self, command: commands.Speak) -> None:
-        self._speech, self._budget = command.speech, Budget(self._faults.next("tts"))
-        self._free, self._open, self.engine = self._clock.now, True, command.choice.name
-        if self._budget.refused:
-            self._fail(0.01)
+        budget = Budget(self._faults.next("tts"))
+        stream = _Speech(command.speech, budget, self._clock.now)
+        assert command.speech not in self._engines, "opened twice"
+        self._streams[command.speech] = stream
+        self._engines[command.speech] = command.choice.name
+        if budget.refused:
+            self._fail(stream, 0.01)
 
     def say(self, command: commands.Say) -> None:
-        assert self._open, "a sentence for nobody"
-        if self._budget.dead:
+        stream = self._streams[command.speech]
+        if stream.budget.dead:
             return
-        sound = sound_of(command.text).astype("<i2").tobytes()
+        engine = self._engines[command.speech]
+        sound = self._sound(engine, command.text).astype("<i2").tobytes()
         size = int(CHUNK_SECONDS * RATE) * 2
-        at = max(self._free, self._clock.now) - self._clock.now + FIRST_AUDIO_SECONDS
-        began: events.Event = events.SentenceSounding(self._speech, command.sentence, 0.05)
+        at = max(stream.free, self._clock.now) - self._clock.now + FIRST_AUDIO_SECONDS
+        began: events.Event = events.SentenceSounding(stream.number, command.sentence, 0.05)
         self._deliver(at, began)
         for begin in range(0, len(sound), size):
-            if self._budget.spent():
-                if not self._budget.silent:
-                    self._fail(at)
+            if stream.budget.spent():
+                if not stream.budget.silent:
+                    self._fail(stream, at)
                 return
-            self._deliver(at, events.SoundArrived(self._speech, sound[begin : begin + size]))
+            self._deliver(at, events.SoundArrived(stream.number, sound[begin : begin + size]))
             at += CHUNK_SECONDS / 10
-        self._deliver(at, events.SentenceSounded(self._speech, command.sentence))
-        self._free = self._clock.now + at
+        self._deliver(at, events.SentenceSounded(stream.number, command.sentence))
+        stream.free = self._clock.now + at
 
-    def finish(self) -> None:
-        assert self._open, "nothing to finish"
-        self._open = False
-        self._fail(max(0.0, self._free - self._clock.now) + 0.01)
+    def finish(self, command: commands.FinishSpeaking) -> None:
+        stream = self._streams.pop(command.speech)
+        self._fail(stream, max(0.0, stream.free - self._clock.now) + 0.01)
 
-    def stop(self) -> None:
-        assert self._open, "nothing to stop"
-        self._open = False
+    def stop(self, command: commands.StopSpeaking) -> None:
+        del self._streams[command.speech]
 
-    def _fail(self, seconds: float) -> None:
-        lasting = self._budget.lasting
-        self._deliver(seconds, events.SpeechFailed(self._speech, "broke off", lasting))
+    def _fail(self, stream: _Speech, seconds: float) -> None:
+        lasting = stream.budget.lasting
+        self._deliver(seconds, events.SpeechFailed(stream.number, "broke off", lasting))
 
 
 class ModelTools:

@@ -141,6 +141,8 @@ def make_world(settings_of_bot: dict[str, Any]) -> World:
         sense: [{"name": name, "deadline_seconds": 0.5} for name in names]
         for sense, names in HOPE.items()
     }
+    for entry in engines["tts"]:
+        entry["sound"] = "one"
     tools = [
         {"name": name, "description": "Does.", "url": "http://t/"} for name in ("book", "look")
     ]

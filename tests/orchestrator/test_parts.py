@@ -166,7 +166,7 @@ def test_of_an_utterance_that_was_too_long_the_rest_is_heard(chunks: int) -> Non
         found += conversation.handle(audio, 1.0)
     found += conversation.handle(events.SpeechEnded(chunks * CHUNK, chunks * CHUNK - 5), 1.0)
     assert heard(found) == [5 * CHUNK + 10, *range(6 * CHUNK, chunks * CHUNK, CHUNK)]
-    assert commands.Conclude() in found
+    assert commands.Conclude(1, 0) in found
 
 
 # Waterfall.

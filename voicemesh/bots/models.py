@@ -161,6 +161,15 @@ class HttpTool(_Part):
 class _Choice(_Part):
     name: Name
     """Name of the engine."""
+    deadline_seconds: Seconds
+    """How long it may take to its first result, seconds."""
+    between_seconds: Seconds | None = None
+    """How long each further result may take, seconds; default: ``deadline_seconds``."""
+
+    @property
+    def between(self) -> float:
+        """Return how long each further result may take, seconds."""
+        return self.deadline_seconds if self.between_seconds is None else self.between_seconds
 
 
 class RecognitionChoice(_Choice):
@@ -186,6 +195,15 @@ class SynthesisChoice(_Choice):
     """How long it may take to its first audio, seconds."""
     voice: str = ""
     """Voice, as the engine names it; empty: the bot's ``voice``."""
+    sound: str = Field(default="", max_length=64)
+    """Label of entries that make the very same samples of the same words, such as one model behind
+    two doors: of these the next goes on with a sentence at the very sample, others at a word.
+    Default: only entries of the same name and voice do."""
+
+    def sounds_like(self, other: SynthesisChoice) -> bool:
+        """Whether both make the same samples of the same words."""
+        same = (self.name, self.voice) == (other.name, other.voice)
+        return same or bool(self.sound and self.sound == other.sound)
 
 
 def _named(value: object) -> object:
@@ -195,10 +213,26 @@ def _named(value: object) -> object:
 _NAMED = BeforeValidator(_named)
 
 
+class Hedge(_Part):
+    """How many of an engine's slowest first results the next entry is asked for, too.
+
+    The next entry starts beside one that is slower than in 19 of 20 cases before, and whichever has
+    a first result first goes on. Percent of what is asked for; 0: none.
+    """
+
+    stt: float = Field(default=0.0, ge=0, le=100)
+    """Of utterances."""
+    llm: float = Field(default=0.0, ge=0, le=100)
+    """Of answers."""
+    tts: float = Field(default=0.0, ge=0, le=100)
+    """Of replies."""
+
+
 class Engines(_Part):
     """Engines in order of preference: the next is used when one fails or misses its deadline.
 
-    An entry is a name, or a mapping with the name and its deadline.
+    An entry is a name, or a mapping with the name and its deadline. An engine that fails twice in
+    a row, or is silent past its deadline, is left out for a while where there is another one.
     """
 
     stt: tuple[Annotated[RecognitionChoice, _NAMED], ...] = Field(
@@ -213,6 +247,8 @@ class Engines(_Part):
         default=(SynthesisChoice(name="hibari"),), min_length=1, max_length=8
     )
     """Text to speech."""
+    hedge: Hedge = Hedge()
+    """Whether the next entry starts beside one that is slow."""
 
 
 class BargeIn(_Part):

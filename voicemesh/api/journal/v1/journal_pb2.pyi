@@ -79,6 +79,7 @@ class Entry(_message.Message):
     CALL_ENDED_FIELD_NUMBER: _builtins.int
     CALLER_UNHEARD_FIELD_NUMBER: _builtins.int
     COMPACTED_FIELD_NUMBER: _builtins.int
+    SENTENCE_TAKEN_OVER_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Required. Place in the journal, >= 0, one more than the entry before. An entry already kept is
     ignored; a gap ends the stream with FAILED_PRECONDITION.
@@ -153,6 +154,10 @@ class Entry(_message.Message):
     def compacted(self) -> Global___Compacted:
         """What all entries before this one add up to; they need not be sent any more."""
 
+    @_builtins.property
+    def sentence_taken_over(self) -> Global___SentenceTakenOver:
+        """Another engine goes on with a sentence."""
+
     def __init__(
         self,
         *,
@@ -174,12 +179,13 @@ class Entry(_message.Message):
         call_ended: Global___CallEnded | None = ...,
         caller_unheard: Global___CallerUnheard | None = ...,
         compacted: Global___Compacted | None = ...,
+        sentence_taken_over: Global___SentenceTakenOver | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "caller_unheard", b"caller_unheard", "compacted", b"compacted", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "caller_unheard", b"caller_unheard", "compacted", b"compacted", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "sentence_taken_over", b"sentence_taken_over", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "caller_unheard", b"caller_unheard", "compacted", b"compacted", "consumed_offset", b"consumed_offset", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "sequence", b"sequence", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_ordered", b"action_ordered", "brain_noted", b"brain_noted", "call_ended", b"call_ended", "call_started", b"call_started", "caller_said", b"caller_said", "caller_unheard", b"caller_unheard", "compacted", b"compacted", "consumed_offset", b"consumed_offset", "digits_pressed", b"digits_pressed", "event", b"event", "reply_finished", b"reply_finished", "reply_interrupted", b"reply_interrupted", "reply_started", b"reply_started", "sentence_finished", b"sentence_finished", "sentence_planned", b"sentence_planned", "sentence_taken_over", b"sentence_taken_over", "sequence", b"sequence", "tool_answered", b"tool_answered", "tool_intended", b"tool_intended", "write_time", b"write_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["call_started", "caller_said", "digits_pressed", "reply_started", "sentence_planned", "sentence_finished", "reply_finished", "reply_interrupted", "tool_intended", "tool_answered", "action_ordered", "brain_noted", "call_ended", "caller_unheard", "compacted"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["call_started", "caller_said", "digits_pressed", "reply_started", "sentence_planned", "sentence_finished", "reply_finished", "reply_interrupted", "tool_intended", "tool_answered", "action_ordered", "brain_noted", "call_ended", "caller_unheard", "compacted", "sentence_taken_over"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -259,6 +265,7 @@ class CallerSaid(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Number of the turn that it starts, from 1; 0 where it starts none: no words in it, or
     a mere sign of listening while the bot spoke.
@@ -269,6 +276,8 @@ class CallerSaid(_message.Message):
     """Required. Caller offset at which speech began."""
     end_offset: _builtins.int
     """Required. Caller offset at which speech ended; > start_offset."""
+    engine: _builtins.str
+    """Optional. Engine that found the words; empty where there are none."""
     def __init__(
         self,
         *,
@@ -276,10 +285,11 @@ class CallerSaid(_message.Message):
         text: _builtins.str = ...,
         start_offset: _builtins.int = ...,
         end_offset: _builtins.int = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "start_offset", b"start_offset", "text", b"text", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "engine", b"engine", "start_offset", b"start_offset", "text", b"text", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,26 +370,75 @@ class SentencePlanned(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Turn that it belongs to."""
     sentence: _builtins.int
     """Required. Number of the sentence within the call, from 0."""
     text: _builtins.str
     """Required. Words to be spoken."""
+    engine: _builtins.str
+    """Optional. Engine that found the words; empty where they stand in the bot's file or come from an
+    application.
+    """
     def __init__(
         self,
         *,
         turn: _builtins.int = ...,
         sentence: _builtins.int = ...,
         text: _builtins.str = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sentence", b"sentence", "text", b"text", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "sentence", b"sentence", "text", b"text", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SentencePlanned: _TypeAlias = SentencePlanned  # noqa: Y015
+
+@_typing.final
+class SentenceTakenOver(_message.Message):
+    """Another engine goes on with a sentence of which a part has sounded. Written before its first audio
+    is sent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    CHARACTER_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
+    sentence: _builtins.int
+    """Required. Number of the sentence within the call."""
+    engine: _builtins.str
+    """Required. Engine that speaks from now on."""
+    offset: _builtins.int
+    """Required. Bot offset of its first sample that is sent."""
+    character: _builtins.int
+    """Required. Place in the sentence's text, in Unicode characters from 0, of the words that this
+    engine was given: all from there on. It says again what is before `offset`, and that is not sent,
+    where both voices make the same samples; otherwise its words begin at `offset`.
+    """
+    start_offset: _builtins.int
+    """Required. Bot offset at which the sound of the words from `character` on begins; <= offset."""
+    def __init__(
+        self,
+        *,
+        sentence: _builtins.int = ...,
+        engine: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        character: _builtins.int = ...,
+        start_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["character", b"character", "engine", b"engine", "offset", b"offset", "sentence", b"sentence", "start_offset", b"start_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SentenceTakenOver: _TypeAlias = SentenceTakenOver  # noqa: Y015
 
 @_typing.final
 class SentenceFinished(_message.Message):
@@ -398,7 +457,7 @@ class SentenceFinished(_message.Message):
     end_offset: _builtins.int
     """Required. Bot offset behind its last sample."""
     engine: _builtins.str
-    """Required. Engine that spoke it."""
+    """Required. Engine that spoke it, or the end of it."""
     def __init__(
         self,
         *,
