@@ -19,7 +19,7 @@ from mesh.local.daemon import spawn
 from mesh.local.hold import hold
 from mesh.local.process import alive
 from mesh.local.renewal import ORDER
-from mesh.tables import starting_table, status_table
+from mesh.tables import engines_table, starting_table, status_table
 from mesh.topology import LOCAL, Topology, commands as topologies, load, service_name, with_phones
 from voicemesh.errors import NotFound, Unavailable
 
@@ -122,12 +122,18 @@ def _until(holds: Callable[[], bool], seconds: float) -> bool:
 
 
 def status(as_json: _Json = False) -> None:
-    """Show every process: health, live calls, event loop lag, restarts, memory."""
+    """Show every process: health, live calls, event loop lag, restarts, memory.
+
+    And every engine and provider that was used: how often it worked and failed, how many processes
+    leave it out for now because it failed or was silent, and whether it refuses our credentials.
+    """
     found = MeshStatus.model_validate(ask(Home(), do="status"))
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:
         _out().print(status_table(found))
+        if found.engines:
+            _out().print(engines_table(found.engines))
 
 
 def scale(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mesh.local import MeshStatus, ProcessStatus
+    from mesh.local.engines import EngineStatus
 
 _COLOURS = {
     "serving": "green",
@@ -44,6 +45,27 @@ def status_table(status: MeshStatus) -> Table:
     for one in sorted(status.processes, key=_place):
         table.add_row(*_cells(one))
     return table
+
+
+def engines_table(engines: Sequence[EngineStatus]) -> Table:
+    """Return one line per engine of bots' lists, and per provider behind one."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("sense", "kind", "name", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("worked", "failed"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in engines:
+        state = _engine_state(one)
+        table.add_row(one.sense, one.kind, one.name, state, str(one.worked), str(one.failed))
+    return table
+
+
+def _engine_state(one: EngineStatus) -> Text:
+    if one.denied:
+        return Text("refuses our credentials", style="red")
+    if one.out:
+        return Text(f"left out by {one.out}", style="red")
+    return Text("in use", style="green")
 
 
 def starting_table(states: Mapping[str, str]) -> Table:

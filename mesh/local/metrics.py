@@ -1,4 +1,4 @@
-"""The two numbers of a process that its status shows, read from its Prometheus endpoint."""
+"""What a process's status shows of its own numbers, read from its Prometheus endpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from mesh.local import engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,8 @@ class Load:
     """Live streams."""
     lag_p95_ms: float | None = None
     """Event loop lag, 95th percentile, milliseconds."""
+    engines: tuple[engines.EngineStatus, ...] = ()
+    """How engines and providers do."""
 
 
 async def read(client: httpx.AsyncClient, port: int) -> Load:
@@ -36,7 +40,7 @@ async def read(client: httpx.AsyncClient, port: int) -> Load:
 
 
 def parse(text: str) -> Load:
-    """Find calls and loop lag in Prometheus text."""
+    """Find calls, loop lag and engines in Prometheus text."""
     samples: dict[str, list[Sample]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -46,6 +50,7 @@ def parse(text: str) -> Load:
     return Load(
         calls=round(sum(one.value for one in calls)) if calls else None,
         lag_p95_ms=None if lag is None else round(1000 * lag, 3),
+        engines=engines.found(samples),
     )
 
 

@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from mesh.local import metrics
+from mesh.local.engines import EngineStatus, together
 from mesh.local.parts import EnvoyPart, ReplicaPart
 from mesh.services import SERVICES
 from voicemesh.errors import Unavailable
@@ -44,6 +45,8 @@ class ProcessStatus(BaseModel):
     memory_mib: float
     problem: str
     """Why it ended last; empty where it never did."""
+    engines: tuple[EngineStatus, ...] = ()
+    """How engines and providers do, as this process sees them."""
 
 
 class MeshStatus(BaseModel):
@@ -67,6 +70,11 @@ class MeshStatus(BaseModel):
     edge_addresses: tuple[str, ...]
     mesh_addresses: tuple[str, ...]
     processes: tuple[ProcessStatus, ...]
+
+    @property
+    def engines(self) -> tuple[EngineStatus, ...]:
+        """Return how engines and providers do, by all processes."""
+        return together(one for process in self.processes for one in process.engines)
 
     def process(self, name: str) -> ProcessStatus:
         """Return one process; KeyError where there is none of that name."""
@@ -141,6 +149,7 @@ async def _one(
         restarts=keeper.restarts,
         memory_mib=round(process.memory_mib(), 1) if process and running else 0.0,
         problem=keeper.problem,
+        engines=load.engines,
     )
 
 
