@@ -43,10 +43,13 @@ def found(samples: Mapping[str, Sequence[Sample]]) -> tuple[EngineStatus, ...]:
         [
             *_outcomes(samples.get("voicemesh_engine_attempts_total", ()), "engine"),
             *_outcomes(samples.get("voicemesh_provider_outcomes_total", ()), "provider"),
-            *(_status(one, "engine", out=one.value) for one in _of(samples, "engine_broken")),
+            *(
+                _status(one, "engine", out=one.value)
+                for one in samples.get("voicemesh_engine_broken", ())
+            ),
             *(
                 _status(one, "provider", denied=one.value)
-                for one in _of(samples, "provider_denies")
+                for one in samples.get("voicemesh_provider_denies", ())
             ),
         ]
     )
