@@ -70,6 +70,15 @@ class Admin:
             for cluster in found.get("cluster_statuses", [])
         }
 
+    async def busy(self) -> dict[str, dict[str, int]]:
+        """How many streams it has with every replica, by cluster and address."""
+        found = await self._json("/clusters?format=json")
+        clusters = found.get("cluster_statuses", [])
+        return {
+            one["name"]: {_address(host): _streams(host) for host in one.get("host_statuses", [])}
+            for one in clusters
+        }
+
     async def _json(self, path: str) -> dict[str, Any]:
         try:
             answer = await self._http.get(path)
@@ -83,6 +92,11 @@ class Admin:
 def _address(host: dict[str, Any]) -> str:
     socket = host["address"]["socket_address"]
     return f"{socket['address']}:{socket['port_value']}"
+
+
+def _streams(host: dict[str, Any]) -> int:
+    figures = {one["name"]: one for one in host.get("stats", [])}
+    return int(figures.get("rq_active", {}).get("value", 0))  # one that is 0 has no value
 
 
 def _verdict(status: dict[str, Any]) -> str:

@@ -210,6 +210,15 @@ class LocalMesh:
             total.update(one_of_them)
         return dict(total)
 
+    async def busy(self, service: ServiceName) -> dict[str, int]:
+        """Return how many streams the Envoys have with each replica, whatever it is doing."""
+        views = await asyncio.gather(*(admin.busy() for admin in self._doors.admins.values()))
+        places = {keeper.part.address: keeper.part.name for keeper in self._fleet.staying(service)}
+        found: Counter[str] = Counter()
+        for address, count in (one for view in views for one in view.get(service, {}).items()):
+            found[places.get(address, "")] += count
+        return dict(found)
+
     async def scale(
         self, service: ServiceName, replicas: int, *, wait: bool = False
     ) -> Sequence[str]:
