@@ -119,9 +119,15 @@ class Link:
         elif isinstance(message, Chunk):
             self._handle(state.AudioSent(message.end))
 
-    def tick(self, pause: bool) -> None:
-        """Let time pass; `pause` says whether a change of orchestrators would disturb nothing."""
-        self._handle(_PAUSE if pause else _TICK)
+    def tick(self, pause: bool, late: float = 0.0) -> None:
+        """Let time pass; `pause` says whether a change of orchestrators would disturb nothing.
+
+        `late`: for how long this process could hear nobody before, seconds.
+        """
+        if late:
+            self._handle(state.Ticked(pause, late))
+        else:
+            self._handle(_PAUSE if pause else _TICK)
 
     def close(self) -> None:
         """Let go of every stream."""

@@ -121,6 +121,8 @@ class Ticked:
 
     pause: bool = False
     """Whether a move would disturb nothing now."""
+    late: float = 0.0
+    """How long this process could hear nobody before it, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +393,7 @@ class LinkState:
         return []
 
     def _ticked(self, event: Ticked, now: float) -> list[Command]:
+        self._forgive(event.late, now)
         out: list[Command] = [Drop(each) for each, by in self._leaving.items() if now >= by]
         for drop in out:
             assert isinstance(drop, Drop)  # noqa: S101 - by construction
@@ -404,6 +407,13 @@ class LinkState:
                 if event.pause or now >= self._leave_by:
                     out += self._open(now, beside=True)
         return out + self._listen(now)
+
+    def _forgive(self, late: float, now: float) -> None:
+        """Wait for others as much longer as they were not listened to."""
+        if self._unanswered_since is not None:
+            self._unanswered_since = min(self._unanswered_since + late, now)
+        if self._opening:
+            self._due += late
 
     def _listen(self, now: float) -> list[Command]:
         """Take a stream for broken on which audio is not received."""

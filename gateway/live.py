@@ -62,6 +62,7 @@ class LiveCall:
         self._memory: CallMemory | None = None
         self._digits = 0
         self._leave_by: float | None = None
+        self._late = 0.0
         self._stays_until = 0.0
         self._given_at = self._look_at = floor.now()
 
@@ -145,6 +146,7 @@ class LiveCall:
     def stood_still(self, seconds: float) -> None:
         """Take note that this process could hear nobody for so long."""
         self._call.uplink.clock.forgive(seconds, self._floor.now())
+        self._late = seconds
 
     def take_in(self) -> None:
         """Take in what the caller did."""
@@ -183,8 +185,9 @@ class LiveCall:
                 self._handle(event)
         for tap in self.taps:
             tap.ticked(now)
-        if link is not None and now >= link.due:
-            link.tick(self._call.at_pause)
+        if link is not None and (self._late or now >= link.due):
+            link.tick(self._call.at_pause, self._late)
+        self._late = 0.0
         if self._memory is not None and self._call.phase is not Phase.ENDED:
             self._keep_caller_informed(self._memory)
         if self._call.phase is Phase.ENDED and (link is None or link.over):

@@ -182,6 +182,24 @@ def test_a_late_tick_alone_is_no_break() -> None:
     assert rig.wait(1) == []
 
 
+def test_who_was_late_itself_waits_as_much_longer() -> None:
+    rig = Rig().up()
+    rig.handle(AudioSent(160))
+    for _ in range(10):
+        rig.now += 0.2
+        assert rig.handle(Ticked(late=0.18)) == []
+    assert rig.wait(0.08) == []
+    assert rig.wait(SILENCE_SECONDS)[0] == Drop(1)
+
+
+def test_an_open_is_waited_for_as_much_longer_as_nobody_listened() -> None:
+    rig = Rig().up()
+    rig.handle(StreamEnded(1))
+    rig.now += READY_SECONDS + 0.3
+    assert rig.handle(Ticked(late=0.3 + 0.02)) == []
+    assert rig.wait(0.04)[0] == Drop(2)
+
+
 def test_progress_is_enough() -> None:
     rig = Rig().up()
     for step in range(50):
@@ -271,7 +289,7 @@ def events_for(rig: Rig) -> st.SearchStrategy[Event]:
         st.builds(GoAwayCame, stream, st.floats(0, 30)),
         st.builds(AudioSent, st.integers(0, 10_000)),
         st.builds(AudioReceived, st.integers(0, 10_000)),
-        st.builds(Ticked, st.booleans()),
+        st.builds(Ticked, st.booleans(), st.sampled_from([0.0, 0.05, 1.0])),
     )
 
 
