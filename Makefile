@@ -46,6 +46,11 @@ test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile \
 	  || $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none
 
+chaos: $(STAMP) ## two minutes of killed, frozen and cut off processes: the same each time, and others
+	# Losses decide; gaps are told, and are the machine's as well.
+	$(BIN)/voicemesh chaos --calls 6 --seconds 60 --fault kill,hang,loop,cut --seed 1
+	$(BIN)/voicemesh chaos --calls 6 --seconds 60 --fault kill,hang,loop,cut
+
 demo: $(STAMP) ## a whole spoken call, here and now
 	$(BIN)/python -m demo
 

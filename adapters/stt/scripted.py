@@ -1,7 +1,7 @@
 """Understands exactly what the scripted synthesiser says; costs next to nothing.
 
-Other sound has no words for it, so its transcript says how long it was ("utterance of 2140 ms"):
-the same audio gives the same text, and lost or doubled audio another one.
+Other sound has no words for it, so its transcript says how long it was ("utterance of 2140
+milliseconds"): the same audio gives the same text, and lost or doubled audio another one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MARKER_SECONDS = 1.5
 def transcript(samples: Samples, rate: int, *, wordless: bool = False) -> str:
     """Return the words in the sound, or else (also if known to be `wordless`) how long it is."""
     words = None if wordless else tonetext.decode(samples, rate)
-    return f"utterance of {samples.size * 1000 // rate} ms" if words is None else words
+    return f"utterance of {samples.size * 1000 // rate} milliseconds" if words is None else words
 
 
 class ScriptedEngine:

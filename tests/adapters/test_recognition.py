@@ -103,7 +103,7 @@ async def test_sound_without_words_is_told_by_its_length() -> None:
     async with hosting("stt") as hosted:
         call = recognize(hosted.channel)
         await said(call, hear(), *speech(noise))
-        assert finals(await drained(call)) == [("utterance of 2140 ms", 34240)]
+        assert finals(await drained(call)) == [("utterance of 2140 milliseconds", 34240)]
 
 
 async def test_doubled_chunks_and_gaps_do_no_harm() -> None:
