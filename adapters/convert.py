@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,8 +63,13 @@ def audio_rate(message: audio_pb2.AudioFormat, field: str) -> int:
 
 def audio_chunk(message: audio_pb2.AudioChunk, rate: int) -> Chunk:
     """Return a chunk of LINEAR16 audio at this rate."""
-    AudioFormat(Encoding.LINEAR16, rate).check_chunk(message.data)
+    _linear(rate).check_chunk(message.data)
     return Chunk(message.offset, np.frombuffer(message.data, "<i2").astype(np.int16, copy=False))
+
+
+@cache
+def _linear(rate: int) -> AudioFormat:
+    return AudioFormat(Encoding.LINEAR16, rate)
 
 
 def recognition_request(config: recognition_pb2.RecognitionConfig) -> RecognitionRequest:

@@ -27,7 +27,7 @@ from adapters.language import (
     ToolCall,
 )
 from adapters.recognition import Heard, Recognition, RecognitionEngine, Utterance
-from adapters.streams import answering_errors, closing, first_message, next_message, together
+from adapters.streams import answering_errors, closing, first_message, take_all, together
 from adapters.synthesis import (
     MAX_SENTENCE_CHARACTERS,
     MAX_UNSPOKEN_SENTENCES,
@@ -45,6 +45,8 @@ from voicemesh.api.speech.v1 import (
 from voicemesh.errors import Context, InvalidInput, OutOfOrder, Refused, VoicemeshError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from adapters.host import Host
     from voicemesh.audio import Samples
 
@@ -106,13 +108,12 @@ class _RecognitionStream:
         self._room = asyncio.Semaphore(MAX_UNANSWERED_CONCLUDES)
 
     async def listen(self) -> None:
-        while (message := await next_message(self._context)) is not None:
-            await self._take(cast("recognition_pb2.RecognizeRequest", message))
+        await take_all(self._context, self._take)
         if self._utterance.unconcluded:
             await self._conclude()
         self._recognition.finish()
 
-    async def _take(self, message: recognition_pb2.RecognizeRequest) -> None:
+    def _take(self, message: recognition_pb2.RecognizeRequest) -> Awaitable[None] | None:
         match message.WhichOneof("message"):
             case "audio":
                 chunk = convert.audio_chunk(message.audio, self._rate)
@@ -120,11 +121,12 @@ class _RecognitionStream:
                 if samples.size:
                     self._recognition.feed(samples)
             case "conclude":
-                await self._conclude()
+                return self._conclude()
             case "config":
                 raise OutOfOrder("config", "was sent already")
             case _:
                 raise InvalidInput("message", "must be set")
+        return None
 
     async def _conclude(self) -> None:
         # A client that concludes without reading the answers is not read from any more.
@@ -195,8 +197,7 @@ class _SynthesisStream:
         self._sentences: asyncio.Queue[_Sentence | None] = asyncio.Queue()
 
     async def listen(self) -> None:
-        while (message := await next_message(self._context)) is not None:
-            self._take(cast("synthesis_pb2.SynthesizeRequest", message))
+        await take_all(self._context, self._take)
         self._sentences.put_nowait(None)
 
     def _take(self, message: synthesis_pb2.SynthesizeRequest) -> None:

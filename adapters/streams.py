@@ -13,12 +13,14 @@ from voicemesh import telemetry
 from voicemesh.errors import Context, DeadlineMissed, OutOfOrder, VoicemeshError, abort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from typing import Any
 
 T = TypeVar("T")
 
 FIRST_MESSAGE_SECONDS = 10.0
 IDLE_SECONDS = 120.0
+RENEWAL_SECONDS = 1.0
 
 _log = telemetry.get_logger("adapters")
 
@@ -60,17 +62,38 @@ async def answering_errors(context: Context) -> AsyncIterator[None]:
 
 async def first_message(context: Context) -> object:
     """Return the stream's first message; raise if none comes."""
-    message = await next_message(context, FIRST_MESSAGE_SECONDS)
-    if message is None:
-        raise OutOfOrder("config", "must be the first message")
-    return message
-
-
-async def next_message(context: Context, seconds: float = IDLE_SECONDS) -> object | None:
-    """Return the stream's next message, or None behind the last; raise if none comes."""
+    seconds = FIRST_MESSAGE_SECONDS
     try:
         async with asyncio.timeout(seconds):
             message: object = await context.read()
     except TimeoutError:
         raise DeadlineMissed(f"no message for {seconds:g} s", seconds=seconds) from None
-    return None if message is grpc.aio.EOF else message
+    if message is grpc.aio.EOF:
+        raise OutOfOrder("config", "must be the first message")
+    return message
+
+
+async def take_all(
+    context: Context, take: Callable[[Any], Awaitable[None] | None], seconds: float = IDLE_SECONDS
+) -> None:
+    """Have every message taken, up to the end of the stream; raise if none comes for so long.
+
+    What `take` returns is waited for. A timer for each message would cost more than most of them,
+    so there is one, and it is put off once a second.
+    """
+    clock = asyncio.get_running_loop().time
+    patience = asyncio.timeout(seconds + RENEWAL_SECONDS)
+    try:
+        async with patience:
+            renewed = clock()
+            while (message := await context.read()) is not grpc.aio.EOF:
+                waits = take(message)
+                if waits is not None:
+                    await waits
+                if (now := clock()) - renewed >= RENEWAL_SECONDS:
+                    renewed = now
+                    patience.reschedule(now + seconds + RENEWAL_SECONDS)
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise DeadlineMissed(f"no message for {seconds:g} s", seconds=seconds) from None

@@ -27,10 +27,12 @@ LATE_SECONDS = TICK_SECONDS
 """From so much lateness on a tick excuses callers: nobody could be heard meanwhile."""
 STALL_SECONDS = 0.1
 """From so much on, what came meanwhile is read first, whoever has left included."""
+MOST_AT_ONCE = 4000
+"""Samples that voice activity can hold besides a window."""
 BUSY_CALLS = 50
 """From so many calls on messages carry more."""
 
-_CALM, _BUSY = Ticked(chunk_ms=100), Ticked(chunk_ms=160)
+_CALM, _BUSY = Ticked(chunk_ms=100), Ticked(chunk_ms=200)
 
 
 class VoiceActivity(Protocol):
@@ -94,14 +96,13 @@ class Floor:
 
     def feed(self, slot: int, samples: Samples) -> None:
         """Have voice activity look at samples, at the latest when it can hold no more."""
-        half = max(1, samples.size // 2)
         try:
             self._vad.feed(slot, samples)
         except Refused:
-            self._listen()
-            self._vad.feed(slot, samples[:half])
-            self._listen()
-            self._vad.feed(slot, samples[half:])
+            # However long nobody could be heard.
+            for begin in range(0, samples.size, MOST_AT_ONCE):
+                self._listen()
+                self._vad.feed(slot, samples[begin : begin + MOST_AT_ONCE])
 
     def skip(self, slot: int, gap: int) -> list[Window]:
         """Have voice activity pass over silence."""

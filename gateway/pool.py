@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.stream import Stream
 from voicemesh.api.session.v1 import session_pb2_grpc
-from voicemesh.channel import addresses, open_channel
+from voicemesh.channel import Pulse, addresses, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +29,22 @@ STREAMS_PER_CHANNEL = 80
 
 
 @dataclass(slots=True, eq=False)
-class _Shared:
+class Shared:
+    """A channel that streams share."""
+
     channel: grpc.aio.Channel
     stub: session_pb2_grpc.SessionServiceStub
+    pulse: Pulse
     streams: int = 0
 
 
 class ChannelPool:
-    """Lends stubs; never more than STREAMS_PER_CHANNEL of one channel at a time."""
+    """Lends channels; never more than STREAMS_PER_CHANNEL of one channel at a time."""
 
     def __init__(self, target: str) -> None:
         self._targets = addresses(target)
         count = max(len(self._targets), LEAST_LANES)
-        self._lanes: list[list[_Shared]] = [[] for _ in range(count)]
+        self._lanes: list[list[Shared]] = [[] for _ in range(count)]
 
     def warm_up(self) -> None:
         """Begin to connect one channel of each lane."""
@@ -60,12 +63,12 @@ class ChannelPool:
         return Stream(number, self.lend(lane), metadata, first, user)
 
     @contextmanager
-    def lend(self, lane: int) -> Iterator[session_pb2_grpc.SessionServiceStub]:
-        """Lend a stub of a lane (any number; they go round) for one stream."""
+    def lend(self, lane: int) -> Iterator[Shared]:
+        """Lend a channel of a lane (any number; they go round) for one stream."""
         shared = self._spare(lane % len(self._lanes))
         shared.streams += 1
         try:
-            yield shared.stub
+            yield shared
         finally:
             shared.streams -= 1
 
@@ -76,13 +79,14 @@ class ChannelPool:
                 await shared.channel.close()
             lane.clear()
 
-    def _spare(self, lane: int) -> _Shared:
+    def _spare(self, lane: int) -> Shared:
         for shared in self._lanes[lane]:
             if shared.streams < STREAMS_PER_CHANNEL:
                 return shared
         target = self._targets[lane % len(self._targets)]
-        channel = open_channel(target, own_connection=True, beat=len(self._targets) > 1)
+        several, pulse = len(self._targets) > 1, Pulse()
+        channel = open_channel(target, own_connection=True, beat=several, pulse=pulse)
         channel.get_state(try_to_connect=True)
-        shared = _Shared(channel, session_pb2_grpc.SessionServiceStub(channel))
+        shared = Shared(channel, session_pb2_grpc.SessionServiceStub(channel), pulse)
         self._lanes[lane].append(shared)
         return shared

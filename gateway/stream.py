@@ -19,9 +19,10 @@ from voicemesh.api.session.v1 import session_pb2
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from voicemesh.api.session.v1 import session_pb2_grpc
+    from gateway.pool import Shared
+    from voicemesh.channel import Pulse
 
-    Lease = AbstractContextManager[session_pb2_grpc.SessionServiceStub]
+    Lease = AbstractContextManager[Shared]
 
 MAX_QUEUED = 1024
 """Messages that may wait to be written. With at most 500 ms of audio on the way there are never
@@ -79,9 +80,9 @@ class Stream:
         self.task.cancel()
 
     async def _run(self, lease: Lease, first: session_pb2.RunRequest) -> None:
-        with lease as stub:
-            call = self._call = stub.Run(metadata=self._metadata)
-            writer = asyncio.create_task(self._write(call, first))
+        with lease as shared:
+            call = self._call = shared.stub.Run(metadata=self._metadata)
+            writer = asyncio.create_task(self._write(call, first, shared.pulse))
             error = None
             try:
                 await self._read(call)
@@ -101,7 +102,7 @@ class Stream:
             if not self._cancelled:
                 self._user.came(self.number, response)
 
-    async def _write(self, call: _Call, first: session_pb2.RunRequest) -> None:
+    async def _write(self, call: _Call, first: session_pb2.RunRequest, pulse: Pulse) -> None:
         # Why a write failed is told to whoever reads.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, grpc.aio.InternalError):
             await call.write(first)
@@ -113,6 +114,7 @@ class Stream:
                         return
                     # The public `write` answers a failure by overwriting the stream's status,
                     # with which the other side may just have said why it ended.
+                    pulse.sent += 1
                     data = request.SerializeToString()
                     await call._cython_call.send_serialized_message(data)  # type: ignore[attr-defined]
                 self._wake.clear()

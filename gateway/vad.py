@@ -110,10 +110,13 @@ class _Lane:
         """Run all full windows of these rows, one of each row at a time."""
         windows: list[Window] = []
         full = self.filled[rows] // self.window
-        for done in range(int(full.max(initial=0))):
+        most = int(full.max(initial=0))
+        for done in range(most):
             windows += self._step(rows[full > done], done)
-        for moved in np.unique(full[full > 0]):
-            self._shift(rows[full == moved], int(moved) * self.window)
+        for moved in range(1, most + 1):
+            ran = full == moved
+            if ran.any():
+                self._shift(rows[ran], moved * self.window)
         return windows
 
     def _step(self, rows: NDArray[np.int64], done: int) -> list[Window]:

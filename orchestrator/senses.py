@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import grpc
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.brains import Brain
     from voicemesh.bots import Bot
+    from voicemesh.channel import Pulse
 
 KeyT = TypeVar("KeyT")
 Deliver: TypeAlias = "Callable[[events.Event], Awaitable[None]]"
@@ -53,14 +55,24 @@ OUTLET_LIMIT = 2048
 _log = telemetry.get_logger("senses")
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How adapters are reached; all calls of the process share it."""
+
+    channel: grpc.aio.Channel
+    pulse: Pulse
+
+
 class _Streams(Generic[KeyT]):
     """Streams to adapters: of each a task turns the answers into events."""
 
-    def __init__(self) -> None:
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
         self._tasks: dict[KeyT, asyncio.Task[None]] = {}
 
     def run(self, key: KeyT, source: Source, deliver: Deliver, failure: Failure) -> None:
         """Deliver what the source gives; deliver ``failure`` when it breaks or ends."""
+        self._pulse.sent += 1
         task = asyncio.create_task(_pump(source, deliver, failure))
         self._tasks[key] = task
         task.add_done_callback(lambda _: self._tasks.pop(key, None))
@@ -98,10 +110,10 @@ async def _pump(source: Source, deliver: Deliver, failure: Failure) -> None:
 class Ear(_Streams[tuple[int, int]]):
     """Recognises utterances; each attempt at one is a stream."""
 
-    def __init__(self, channel: grpc.aio.Channel, call_id: str, rate: int, language: str) -> None:
-        super().__init__()
+    def __init__(self, way: Way, call_id: str, rate: int, language: str) -> None:
+        super().__init__(way.pulse)
         self._stub: recognition_pb2_grpc.RecognitionServiceStub = (
-            recognition_pb2_grpc.RecognitionServiceStub(channel)
+            recognition_pb2_grpc.RecognitionServiceStub(way.channel)
         )
         self._metadata = (("x-voicemesh-call", call_id),)
         self._config = recognition.RecognitionConfig(
@@ -142,7 +154,8 @@ class Ear(_Streams[tuple[int, int]]):
     async def _answers(
         self, outlet: Outlet[recognition.RecognizeRequest], utterance: int, attempt: int
     ) -> Source:
-        call = self._stub.Recognize(outlet, metadata=self._metadata)
+        call = self._stub.Recognize(metadata=self._metadata)
+        writer = asyncio.create_task(outlet.drain(call))
         try:
             async for response in call:
                 if response.HasField("transcript"):
@@ -156,16 +169,17 @@ class Ear(_Streams[tuple[int, int]]):
                         heard.engine_duration.ToTimedelta().total_seconds(),
                     )
         finally:
+            writer.cancel()
             call.cancel()
 
 
 class Voice(_Streams[int]):
     """Speaks replies; each attempt at one is a stream."""
 
-    def __init__(self, channel: grpc.aio.Channel, call_id: str, rate: int, bot: Bot) -> None:
-        super().__init__()
+    def __init__(self, way: Way, call_id: str, rate: int, bot: Bot) -> None:
+        super().__init__(way.pulse)
         self._stub: synthesis_pb2_grpc.SynthesisServiceStub = (
-            synthesis_pb2_grpc.SynthesisServiceStub(channel)
+            synthesis_pb2_grpc.SynthesisServiceStub(way.channel)
         )
         self._metadata = (("x-voicemesh-call", call_id),)
         self._voice = bot.voice
@@ -203,13 +217,15 @@ class Voice(_Streams[int]):
         self.stop(command.speech)
 
     async def _answers(self, outlet: Outlet[synthesis.SynthesizeRequest], speech: int) -> Source:
-        call = self._stub.Synthesize(outlet, metadata=self._metadata)
+        call = self._stub.Synthesize(metadata=self._metadata)
+        writer = asyncio.create_task(outlet.drain(call))
         try:
             async for response in call:
                 event = _sound(speech, response)
                 if event:
                     yield event
         finally:
+            writer.cancel()
             call.cancel()
 
 
@@ -229,8 +245,8 @@ def _sound(speech: int, response: synthesis.SynthesizeResponse) -> events.Event 
 class Mind(_Streams[int]):
     """Thinks; each thought is a stream."""
 
-    def __init__(self, brain: Brain, bot: Bot) -> None:
-        super().__init__()
+    def __init__(self, brain: Brain, bot: Bot, pulse: Pulse) -> None:
+        super().__init__(pulse)
         self._brain = brain
         self._bot = bot
 

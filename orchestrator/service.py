@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.brains import BRAINS
+from orchestrator.senses import Way
 from orchestrator.servicer import SessionServicer
 from orchestrator.tools import Tools
 from voicemesh.api.session.v1 import session_pb2_grpc
 from voicemesh.bots import Bots
-from voicemesh.channel import open_channel
+from voicemesh.channel import Pulse, open_channel
 from voicemesh.errors import Misconfigured
 from voicemesh.server import LiveStreams
 
@@ -30,7 +31,8 @@ class Orchestrator:
     def __init__(self, settings: OrchestratorSettings) -> None:
         self._settings = settings
         self.live = LiveStreams(settings.max_calls)
-        self._channel = open_channel(settings.mesh)
+        pulse = Pulse()
+        self._channel = open_channel(settings.mesh, pulse=pulse)
         self._tools = Tools(settings.tool_connections)
         brain = BRAINS.get(settings.brain)
         if brain is None:
@@ -42,7 +44,7 @@ class Orchestrator:
             settings,
             Bots.load(settings.bots),
             self.live,
-            self._channel,
+            Way(self._channel, pulse),
             brain(self._channel),
             self._tools,
         )

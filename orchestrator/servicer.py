@@ -21,10 +21,9 @@ from voicemesh.journal import fold
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import grpc.aio
-
     from orchestrator.brains import Brain
     from orchestrator.config import OrchestratorSettings
+    from orchestrator.senses import Way
     from orchestrator.tools import Tools
     from voicemesh.bots import Bot, Bots
     from voicemesh.errors import Context
@@ -81,14 +80,14 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         settings: OrchestratorSettings,
         bots: Bots,
         live: LiveStreams,
-        channel: grpc.aio.Channel,
+        way: Way,
         brain: Brain,
         tools: Tools,
     ) -> None:
         self._settings = settings
         self._bots = bots
         self._live = live
-        self._channel = channel
+        self._way = way
         self._brain = brain
         self._tools = tools
         self.epochs = Epochs()
@@ -131,9 +130,9 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         wall_offset = time.time() - now()
         conversation = Conversation(bot, facts, memory, wall_offset, self._standings)
         senses = Senses(
-            Ear(self._channel, facts.call_id, facts.rate, bot.language),
-            Mind(self._brain, bot),
-            Voice(self._channel, facts.call_id, facts.rate, bot),
+            Ear(self._way, facts.call_id, facts.rate, bot.language),
+            Mind(self._brain, bot, self._way.pulse),
+            Voice(self._way, facts.call_id, facts.rate, bot),
             self._tools,
         )
         ready = session_pb2.Ready(

@@ -72,6 +72,7 @@ class Session:
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(INBOX_LIMIT)
         self._tool_tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._bye = session_pb2.BYE_REASON_UNSPECIFIED
         self._do = self._senses_do()
 
@@ -201,13 +202,19 @@ class Session:
         await self._inbox.put(returned)
 
     def _set_alarm(self) -> None:
+        """Be woken when something falls due; one that comes too early is set anew by its round."""
+        due = self._conversation.next_deadline
+        if due is None or (self._alarm and self._alarm_at <= due):
+            return
         if self._alarm:
             self._alarm.cancel()
-            self._alarm = None
-        due = self._conversation.next_deadline
-        if due is not None:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(max(0.0, due - now()), self._wake, Signal.ALARM)
+        loop = asyncio.get_running_loop()
+        self._alarm_at = due
+        self._alarm = loop.call_later(max(0.0, due - now()), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake(Signal.ALARM)
 
     def _wake(self, signal: Signal) -> None:
         # A full inbox wakes the session by itself.

@@ -21,6 +21,17 @@ BEAT = "/voicemesh.Beat/Beat"
 """Served by nobody: Envoy itself says so, and does not log it."""
 _beating: set[asyncio.Task[None]] = set()
 
+
+class Pulse:
+    """Counts what a channel's users send: who sends anyway need not beat."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = 0
+        """To a channel of one address, messages; to one of several, streams opened."""
+
+
 CONFIG = Path(__file__).parent / "api" / "service_config.json"
 
 
@@ -66,14 +77,19 @@ def addresses(target: str) -> tuple[str, ...]:
 
 
 def open_channel(
-    target: str, *, own_connection: bool = False, watch: Watch = NEAR, beat: bool | None = None
+    target: str,
+    *,
+    own_connection: bool = False,
+    watch: Watch = NEAR,
+    beat: bool | None = None,
+    pulse: Pulse | None = None,
 ) -> grpc.aio.Channel:
     """Open a channel to ``target`` (any gRPC target string) and begin to connect.
 
     ``own_connection`` keeps it from sharing a TCP connection with other channels of this process:
     a proxy that allows N streams per connection silently queues the one after them. ``beat`` makes
     it miss a silent peer while its own streams are silent, too (by default where there is another
-    address to go to).
+    address to go to); it does not while `pulse` says that something is sent anyway.
     """
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", service_config()),
@@ -93,20 +109,24 @@ def open_channel(
     count = len(addresses(target))
     if beat or (beat is None and count > 1):
         task = asyncio.get_running_loop().create_task(
-            _beat(channel, count, watch), name=f"beat {target}"
+            _beat(channel, count, watch, pulse or Pulse()), name=f"beat {target}"
         )
         _beating.add(task)
         task.add_done_callback(_beating.discard)
     return channel
 
 
-async def _beat(channel: grpc.aio.Channel, count: int, watch: Watch) -> None:
+async def _beat(channel: grpc.aio.Channel, count: int, watch: Watch, pulse: Pulse) -> None:
     """Ask each address for nothing, until the channel is closed."""
+    sent = pulse.sent
     nothing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(BEAT)
     with suppress(grpc.aio.UsageError):  # closed
         while True:
             await asyncio.sleep(watch.quiet_ms / 1000)
-            await asyncio.gather(*(_ask(nothing) for _ in range(count)))
+            # Streams go to the addresses in turn: so many of them have reached each one.
+            if pulse.sent - sent < count:
+                await asyncio.gather(*(_ask(nothing) for _ in range(count)))
+            sent = pulse.sent
 
 
 async def _ask(nothing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]) -> None:

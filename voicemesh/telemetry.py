@@ -165,7 +165,7 @@ class LoopLag:
         """Seconds; 0 while nothing was measured."""
         if not self._samples:
             return 0.0
-        ordered = sorted(self._samples)
+        ordered = sorted(list(self._samples))  # a copy: metrics are read by another thread
         return ordered[int(0.95 * (len(ordered) - 1))]
 
     async def run(self) -> None:
@@ -175,13 +175,13 @@ class LoopLag:
             due = loop.time() + LAG_PERIOD
             await asyncio.sleep(LAG_PERIOD)
             self._samples.append(max(0.0, loop.time() - due))
-            LOOP_LAG_P95.set(self.p95)
 
 
 @asynccontextmanager
 async def measuring_lag() -> AsyncIterator[LoopLag]:
     """Measure this loop's lag while the block runs."""
     lag = LoopLag()
+    LOOP_LAG_P95.set_function(lambda: lag.p95)
     task = asyncio.create_task(lag.run())
     try:
         yield lag

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 ROUND_SECONDS = 0.05
+TURN_SECONDS = 0.04
+"""So often the loop shows that it turns: at least once in each round."""
 BLOCKED_ROUNDS = 6
 """Rounds in which the loop did not turn, after which it counts as blocked."""
 SLOW_SECONDS = 0.1
@@ -66,15 +68,12 @@ async def cut_while_blocked(port: int, may_cut: Callable[[], bool]) -> AsyncIter
     `may_cut`: whether whoever is cut off can go elsewhere. Asked by another thread.
     """
     watchdog = _Watchdog(port, may_cut)
-    turning = asyncio.create_task(watchdog.turn())
+    watchdog.turn(asyncio.get_running_loop())
     watchdog.start()
     try:
         yield
     finally:
         watchdog.stopped.set()
-        turning.cancel()
-        with suppress(asyncio.CancelledError):
-            await turning
 
 
 class _Watchdog(threading.Thread):
@@ -85,10 +84,11 @@ class _Watchdog(threading.Thread):
         self._may_cut = may_cut
         self._turns = 0
 
-    async def turn(self) -> None:
-        while True:
-            self._turns += 1
-            await asyncio.sleep(ROUND_SECONDS / 2)
+    def turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count a turn of the loop, and have the next one counted; no task, nothing to wait for."""
+        self._turns += 1
+        if not self.stopped.is_set():
+            loop.call_later(TURN_SECONDS, self.turn, loop)
 
     def run(self) -> None:
         rounds = Rounds(time.monotonic())

@@ -158,7 +158,10 @@ class Socket(WSListener):
                 transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         elif frame.msg_type in _MESSAGES and not self._closing:
-            self._collect(frame)
+            if frame.msg_type is WSMsgType.TEXT and frame.fin and not self._parts:
+                self._take_text(frame)
+            else:
+                self._collect(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
@@ -194,6 +197,18 @@ class Socket(WSListener):
         self._transport.send_close(WSCloseCode(code), reason)
         # Cutting it at once, with frames on their way here, would take the close frame with it.
         loop.call_later(GOODBYE_SECONDS, self._transport.disconnect, flowing)
+
+    def _take_text(self, frame: WSFrame) -> None:
+        """Take a message that came in one frame, as nearly all do."""
+        if frame.payload_size > MAX_FRAME_BYTES:
+            self._guest.fail(_too_big(frame.payload_size))
+            return
+        try:
+            text = frame.get_payload_as_utf8_text()
+        except UnicodeDecodeError:
+            self._guest.fail(InvalidInput("frame", "is text, but not UTF-8"))
+        else:
+            self._guest.receive(text)
 
     def _collect(self, frame: WSFrame) -> None:
         """Put messages together that come in several frames."""

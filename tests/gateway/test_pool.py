@@ -13,8 +13,8 @@ FORMAT = audio_pb2.AudioFormat(encoding=audio_pb2.ENCODING_LINEAR16, sample_rate
 async def opened(pool: ChannelPool, lane: int) -> None:
     """Open a session by a lane, up to its first answer."""
     opening = session_pb2.Open(call_id=f"call-{lane}", epoch=1, attempt=1, bot="b", format=FORMAT)
-    with pool.lend(lane) as stub:
-        call = stub.Run()
+    with pool.lend(lane) as shared:
+        call = shared.stub.Run()
         await call.write(session_pb2.RunRequest(open=opening))
         answer = await call.read()
         assert isinstance(answer, session_pb2.RunResponse)

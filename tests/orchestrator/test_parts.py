@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue as Text
 from hypothesis import given, strategies as st
 
 from orchestrator import commands, events
@@ -210,24 +211,49 @@ def test_second_round_of_tools_belongs_to_the_stage() -> None:
 # Outlet.
 
 
-async def test_outlet_gives_what_was_put_and_ends() -> None:
-    outlet: Outlet[int] = Outlet(2)
-    taken = asyncio.ensure_future(anext(outlet))
-    assert outlet.put(1)
-    assert await taken == 1
-    assert outlet.put(2)
-    assert outlet.put(3)
-    assert not outlet.put(4)
+class Paper:
+    """A stream that takes messages when it may."""
+
+    def __init__(self) -> None:
+        self.written: list[Text] = []
+        self.closed = False
+        self.may = asyncio.Event()
+
+    async def write(self, message: Text) -> None:
+        await self.may.wait()
+        self.written.append(message)
+
+    async def done_writing(self) -> None:
+        self.closed = True
+
+
+async def test_outlet_writes_what_was_put_and_ends() -> None:
+    outlet: Outlet[Text] = Outlet(2)
+    paper = Paper()
+    draining = asyncio.create_task(outlet.drain(paper))
+    one, two, three = (Text(value=value) for value in "123")
+    assert outlet.put(one)
+    await asyncio.sleep(0)  # it is being written
+    assert outlet.put(two)
+    assert outlet.put(three)
+    assert not outlet.put(Text(value="4"))
     outlet.close()
-    assert not outlet.put(5)
-    assert [number async for number in outlet] == [2, 3]
+    assert not outlet.put(Text(value="5"))
+    paper.may.set()
+    await draining
+    assert paper.written == [one, two, three]
+    assert paper.closed
 
 
 async def test_outlet_that_is_closed_while_it_waits_ends() -> None:
-    outlet: Outlet[int] = Outlet(2)
-    waiting = asyncio.ensure_future(anext(outlet, None))
+    outlet: Outlet[Text] = Outlet(2)
+    paper = Paper()
+    draining = asyncio.create_task(outlet.drain(paper))
+    await asyncio.sleep(0)
     outlet.close()
-    assert await waiting is None
+    await draining
+    assert paper.closed
+    assert not paper.written
 
 
 # What the contract does not allow.
