@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from mesh import capacity
 from mesh.envoy import Layout, Rendered, render, validate, write
 from mesh.local import Home, LocalMesh, MeshStatus, ask
 from mesh.local.daemon import spawn
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     envoy.command("render")(render_envoy)
     app.add_typer(envoy, name="envoy")
     topologies.register(app)
+    capacity.register(app)
 
 
 def up(

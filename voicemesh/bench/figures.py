@@ -63,6 +63,8 @@ class Cost:
     """Resident memory at its end, less that before the first call."""
     loop_lag_p95_ms: float | None = None
     """Of the last ten seconds; None where it has no such loop."""
+    idle_bytes: int = 0
+    """Resident memory before the first call."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,9 @@ class Outcome:
             "early_answers": tally.early_answers,
             "cpu_ms_per_session_second": self._told_cpu(self.costs),
             "memory_kib_per_call": self._told_memory(),
+            "idle_memory_mib": {
+                cost.name: round(cost.idle_bytes / 1024**2, 1) for cost in self.costs
+            },
             "loop_lag_p95_ms": {
                 cost.name: cost.loop_lag_p95_ms
                 for cost in self.costs

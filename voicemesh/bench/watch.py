@@ -80,7 +80,8 @@ class Watch:
     def _cost(self, pid: int, name: str, lag: float | None = None) -> Cost:
         last, first, idle = self._last.usage[pid], self._first.usage[pid], self._idle.usage[pid]
         seconds = last.cpu_seconds - first.cpu_seconds
-        return Cost(name, seconds, last.memory_bytes - idle.memory_bytes, lag)
+        growth = last.memory_bytes - idle.memory_bytes
+        return Cost(name, seconds, growth, lag, idle.memory_bytes)
 
     def _notes(self, after: Members | None) -> tuple[str, ...]:
         if self._members is None:

@@ -39,7 +39,10 @@ def outcome(
         tally.tick(0.0005, 1.0)
     for _ in range(failed):
         tally.failed("NO_ANSWER")
-    costs = Cost("gateway-0", 0.5, 1024 * 100 * calls, 1.5), Cost("edge", 0.1, 0)
+    costs = (
+        Cost("gateway-0", 0.5, 1024 * 100 * calls, 1.5, 120 * 1024**2),
+        Cost("edge", 0.1, 0),
+    )
     own = (Cost("load generator 0", 0.3, 0),)
     return Outcome(calls, 10.0, tally, costs, own, around or Surroundings(10.0, 2, 0.0, 0.0))
 
@@ -57,6 +60,7 @@ def test_costs_are_for_each_second_of_a_call() -> None:
     assert told["cpu_ms_per_session_second"] == {"gateway-0": 5.0, "edge": 1.0, "total": 6.0}
     assert told["not_in_total"]["load generator 0"] == 3.0
     assert told["memory_kib_per_call"]["gateway-0"] == 100
+    assert told["idle_memory_mib"]["gateway-0"] == 120
     assert told["loop_lag_p95_ms"] == {"gateway-0": 1.5}
     assert json.loads(json.dumps(told)) == told
 
