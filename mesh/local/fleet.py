@@ -10,9 +10,10 @@ from mesh.local.parts import ReplicaPart
 from voicemesh.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from mesh.local.keeper import Part
+    from mesh.local.process import Command, Process
     from mesh.services import ServiceName
 
 _ENVOY_STOP_SECONDS = 2.0
@@ -27,13 +28,15 @@ class Fleet:
         self,
         replica: Callable[[ServiceName, str], ReplicaPart],
         changed: Callable[[str, State], None],
+        start: Callable[[Command], Awaitable[Process]],
         *,
         start_seconds: float,
         stop_seconds: float,
     ) -> None:
-        """``replica`` makes a part from a service and a name; ``changed`` hears of every change."""
+        """Make parts by ``replica``, processes by ``start``; ``changed`` hears of each change."""
         self._replica = replica
         self._changed = changed
+        self._start = start
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._keepers: dict[str, Keeper] = {}
@@ -65,6 +68,7 @@ class Fleet:
         keeper = Keeper(
             part,
             self._changed,
+            self._start,
             start_seconds=self._start_seconds,
             # The last replica's calls wait for it, so it goes first.
             gently=lambda: self._is_served(part),

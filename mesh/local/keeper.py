@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from mesh.local import priority
 from mesh.local.backoff import Crashes
-from mesh.local.process import Process, tail
+from mesh.local.process import tail
 from voicemesh.errors import Misconfigured, VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
-    from mesh.local.process import Command
+    from mesh.local.process import Command, Process
 
 
 class State(StrEnum):
@@ -61,6 +61,7 @@ class Keeper:
         self,
         part: Part,
         changed: Callable[[str, State], None],
+        start: Callable[[Command], Awaitable[Process]],
         *,
         start_seconds: float,
         crashes: Crashes | None = None,
@@ -74,6 +75,7 @@ class Keeper:
         """Why it ended last."""
         self._crashes = crashes or Crashes()
         self._changed = changed
+        self._start = start
         self._start_seconds = start_seconds
         self._gently = gently
         self._stop_asked = asyncio.Event()
@@ -157,7 +159,7 @@ class Keeper:
         """Run it to its end; return how many seconds it served."""
         self._set(State.STARTING)
         try:
-            process = self.process = Process(self.part.command())
+            process = self.process = await self._start(self.part.command())
             with priority.behind(process.pid, wanted=self._gently()):
                 if not await self._comes_up(process):
                     return 0.0

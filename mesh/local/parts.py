@@ -144,7 +144,9 @@ class ReplicaPart:
             sockets=sockets.number if self._takes_sockets else 0,
             answers=answers.number if self._answers else 0,
         )
-        return Command(self._arguments(), self._environment(listen, sockets, answers), self.log)
+        environment = self._environment(listen, sockets, answers)
+        module = "" if self._given else SERVICES[self.service].module
+        return Command(self._arguments(), environment, self.log, module)
 
     async def serving(self) -> None:
         await probe.serving(self.address, SERVICES[self.service].rpc_service)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_BYTES = 16 * 1024 * 1024
@@ -30,28 +30,40 @@ class Command:
     """The whole environment, not additions to ours."""
     log: Path
     """File that its output is appended to."""
+    module: str = ""
+    """What `python -m` would run, where that is all that the arguments say."""
+    keep: tuple[int, ...] = ()
+    """File descriptors that it inherits."""
 
 
 class Process:
     """A running process. It leads its own group, so Ctrl-C in our terminal does not reach it."""
 
     def __init__(self, command: Command) -> None:
-        self._popen = _spawn(command)
-        self.pid = self._popen.pid
+        popen = _spawn(command)
+        self._watch(popen.pid, popen.wait)
+
+    @classmethod
+    def adopted(cls, pid: int) -> Process:
+        """Watch a child of ours that another process began."""
+        process = cls.__new__(cls)
+        process._watch(pid, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        return process
+
+    def _watch(self, pid: int, reap: Callable[[], int]) -> None:
+        self.pid = pid
         self.started = time.monotonic()
+        self.exit_code: int | None = None
+        """Exit status, negative for the signal that ended it; None while it runs."""
+        self._wait = reap
         self._exited = asyncio.Event()
-        self._pidfd = os.pidfd_open(self.pid)
+        self._pidfd = os.pidfd_open(pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._reap)
 
     @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return not self._exited.is_set()
-
-    @property
-    def exit_code(self) -> int | None:
-        """Exit status, negative for the signal that ended it; None while it runs."""
-        return self._popen.returncode
 
     async def wait(self) -> None:
         """Return when it has ended."""
@@ -69,7 +81,8 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it alone; nothing happens when it has ended."""
         if self.running:
-            self._popen.send_signal(number)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
         """End it and whatever it started, now."""
@@ -98,7 +111,7 @@ class Process:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
 
     def _reap(self) -> None:
-        self._popen.wait()
+        self.exit_code = self._wait()
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
         with suppress(ProcessLookupError):  # what it started must not outlive it
@@ -126,10 +139,15 @@ def alive(pid: int) -> bool:
     return state.rpartition(")")[2].split()[0] != "Z"
 
 
+def rotate(log: Path) -> None:
+    """Begin a new log where one has become long."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+
+
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    command.log.parent.mkdir(parents=True, exist_ok=True)
-    if command.log.exists() and command.log.stat().st_size > _LOG_BYTES:
-        command.log.replace(command.log.with_suffix(".log.1"))
+    rotate(command.log)
     leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
     with command.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - the topology's owner chooses the command
@@ -139,4 +157,5 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             process_group=0,
+            pass_fds=command.keep,
         )

@@ -22,6 +22,7 @@ from mesh.local.keeper import State
 from mesh.local.parts import Circumstances, ReplicaPart
 from mesh.local.renewal import Renewal
 from mesh.local.status import MeshStatus, observe
+from mesh.local.templates import Templates
 from mesh.services import START_ORDER, ServiceName
 from mesh.topology import engines, one_region
 from voicemesh.errors import InvalidInput, NotFound
@@ -76,9 +77,11 @@ class LocalMesh:
         """Whether everything served once."""
         self._started_at = ""
         self._doors: Doors
+        self._templates = Templates()
         self._fleet = Fleet(
             self._replica,
             self._changed,
+            self._templates.start,
             start_seconds=start_seconds,
             stop_seconds=self._drain_seconds + _REAP_SECONDS,
         )
@@ -254,6 +257,7 @@ class LocalMesh:
 
         One after another: adapters, orchestrators, gateways, mesh Envoys, edge Envoys.
         """
+        await self._templates.renew()
         return await self.renewal.deploy(services, progress or (lambda _: None))
 
     async def abort(self) -> None:
@@ -277,6 +281,7 @@ class LocalMesh:
                 await self._fleet.stop()
         finally:
             await self._fleet.abort()
+            await self._templates.renew()
             await self._control.close()
             await self._doors.close()
             self.home.leave()

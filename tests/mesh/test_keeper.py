@@ -25,6 +25,10 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(
 STUBBORN += "while True: signal.pause()"
 
 
+async def run(command: Command) -> Process:
+    return Process(command)
+
+
 class Script:
     """A part that runs Python code, and serves as soon as it has said so."""
 
@@ -67,7 +71,11 @@ class Watched:
         self.states: list[State] = []
         self._ended = asyncio.Event()
         self.keeper = Keeper(
-            part, self._saw, start_seconds=more.get("start_seconds", 10), crashes=Crashes(QUICK)
+            part,
+            self._saw,
+            run,
+            start_seconds=more.get("start_seconds", 10),
+            crashes=Crashes(QUICK),
         )
 
     async def given_up(self) -> None:
@@ -141,7 +149,7 @@ async def test_one_that_starts_behind_others_runs_beside_them_once_it_serves(
     )
     code += "; print(os.nice(0)); print('up', flush=True); signal.pause()"
     part = Script(tmp_path / "log", code)
-    keeper = Keeper(part, lambda *_: None, start_seconds=10, gently=lambda: True)
+    keeper = Keeper(part, lambda *_: None, run, start_seconds=10, gently=lambda: True)
     await keeper.serving()
     own = os.nice(0)
     assert tail(part.log).split() == [str(min(own + priority.BEHIND, 19)), "up"]
@@ -157,7 +165,9 @@ async def test_stopping_during_the_start_and_during_the_backoff(tmp_path: Path) 
     await starting.keeper.stop(10)
     assert starting.keeper.state is State.STOPPED
     part = Script(tmp_path / "b", FOREVER)
-    backing_off = Keeper(part, lambda *_: None, start_seconds=10, crashes=Crashes(Backoff(60, 60)))
+    backing_off = Keeper(
+        part, lambda *_: None, run, start_seconds=10, crashes=Crashes(Backoff(60, 60))
+    )
     await backing_off.serving()
     assert backing_off.process is not None
     backing_off.process.kill()
