@@ -183,6 +183,13 @@ class CallTool:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelTool:
+    """Give the call of a tool up: what it answers is of no use any more."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blame:
     """Note that an engine failed: ``sense`` is stt, llm or tts."""
 
@@ -242,6 +249,7 @@ Command: TypeAlias = (
     | FinishSpeaking
     | StopSpeaking
     | CallTool
+    | CancelTool
     | Blame
     | Note
 )

@@ -23,7 +23,7 @@ from orchestrator.measure import Measure
 from orchestrator.silence import SILENCE, Silence
 from orchestrator.speaking import SOUND, Speaking
 from orchestrator.standing import Standings
-from orchestrator.thinking import WORDS, Thinking
+from orchestrator.thinking import FILLER, WORDS, Thinking
 from orchestrator.turns import COMMIT, LAST_WORDS, REPLAY, Parts, Turns
 from orchestrator.wishes import Wishes
 from voicemesh.api.journal.v1 import journal_pb2
@@ -190,6 +190,7 @@ class Conversation:
         return {
             ENDPOINT: self._hearing.endpoint_due,
             TRANSCRIPT: self._hearing.tick,
+            FILLER: self._thinking.bridge,
             WORDS: self._words_due,
             SOUND: self._sound_due,
             BARGE_IN: self._floor.cut_off,
@@ -302,4 +303,5 @@ class Conversation:
 def _course(sense: str, bot: Bot, standings: Standings) -> Course[Any]:
     """Return what all races of one sense have in common."""
     budget = standings.budget(sense, bot.name, getattr(bot.engines.hedge, sense))
-    return Course(sense, getattr(bot.engines, sense), standings, budget)
+    entries = bot.minds if sense == "llm" else getattr(bot.engines, sense)
+    return Course(sense, entries, standings, budget)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.built_in import KEYPAD, keypad
+from voicemesh.api.journal.v1 import journal_pb2
+
 if TYPE_CHECKING:
     from orchestrator.events import DigitPressed
     from orchestrator.ledger import Ledger
@@ -32,8 +35,13 @@ class Digits:
 
     def __init__(self, ledger: Ledger, keypad: Keypad) -> None:
         self._ledger = ledger
-        self._keypad = keypad
+        self._usual = keypad
         self._pressed: list[DigitPressed] = []
+
+    @property
+    def _keypad(self) -> Keypad:
+        """How the keys are taken that come next: as the brain asked for them, or as usual."""
+        return keypad(self._ledger.memory, self._usual)
 
     @property
     def first_offset(self) -> int | None:
@@ -64,18 +72,24 @@ class Digits:
         pressed, self._pressed = self._pressed[:end], self._pressed[end:]
         if not pressed:
             return None
+        taken = self._keypad
         if self._pressed:
             # More was pressed while this input had to wait.
-            self._ledger.set_deadline(DIGITS, self._keypad.pause_seconds)
-        keypad, keys = self._keypad, "".join(event.digit for event in pressed)
-        digits = keys.removesuffix(keypad.terminator) or keys
+            self._ledger.set_deadline(DIGITS, taken.pause_seconds)
+        keys = "".join(event.digit for event in pressed)
+        digits = keys.removesuffix(taken.terminator) or keys
         offset = pressed[-1].offset
-        if digits in keypad.menu:
-            return Input(digits, keypad.menu[digits], offset)
-        if keypad.secret:
+        if digits in taken.menu:
+            return Input(digits, taken.menu[digits], offset)
+        if taken.secret:
             self._ledger.secret = digits
-            return Input(MASK, keypad.secret_meaning, offset)
+            return Input(MASK, taken.secret_meaning, offset)
         return Input(digits, "", offset)
+
+    def written(self) -> None:
+        """Take keys as usual again: the input that the brain asked for is in the journal."""
+        if KEYPAD in self._ledger.memory.notes:
+            self._ledger.write("brain_noted", journal_pb2.BrainNoted(name=KEYPAD))
 
     def _end(self) -> int | None:
         """Return how many keys the first input has; None if it may go on."""

@@ -1,4 +1,4 @@
-"""What the gateway is told to do once the bot was heard: hang up, or hand the call over."""
+"""What the gateway is told to do once the bot was heard: hang up, transfer, press keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.commands import Act
 from voicemesh.api.journal.v1 import journal_pb2
-from voicemesh.bots import HANG_UP, TRANSFER
+from voicemesh.bots.built_in import ACTING, SEND_DIGITS
 from voicemesh.journal import ReplyState
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Endings:
     @property
     def wanted(self) -> bool:
         """Whether the call is about to end."""
-        return bool(self._ledger.memory.actions) or any(True for _ in self._owed())
+        ordered = any(act.kind != SEND_DIGITS for act in self._ledger.memory.actions.values())
+        return ordered or any(kind != SEND_DIGITS for _, kind, _ in self._owed())
 
     def order_what_is_owed(self) -> None:
         """Order what the journal owes; to be called when nothing is left to be said."""
@@ -70,8 +71,9 @@ class Endings:
         turn = memory.turn
         if turn and turn.reply is ReplyState.FINISHED:
             for tool in turn.tools:
-                if tool.name in (HANG_UP, TRANSFER) and tool.key not in memory.actions:
-                    yield tool.key, tool.name, _target(tool.arguments_json)
+                done = tool.key in memory.actions or tool.error
+                if tool.name in ACTING and not done:
+                    yield tool.key, tool.name, _argument(tool.name, tool.arguments_json)
         prefix = f"{self._call_id}-{ENDING}-"
         if self.decided and not any(key.startswith(prefix) for key in memory.actions):
             ending = json.loads(memory.notes[ENDING])
@@ -79,9 +81,10 @@ class Endings:
             yield f"{prefix}{memory.actions_ordered}", ending["kind"], ending["argument"]
 
 
-def _target(arguments_json: str) -> str:
+def _argument(kind: str, arguments_json: str) -> str:
     try:
         arguments = json.loads(arguments_json)
     except ValueError:
         return ""
-    return str(arguments.get("target", "")) if isinstance(arguments, dict) else ""
+    name = "digits" if kind == SEND_DIGITS else "target"
+    return str(arguments.get(name, "")) if isinstance(arguments, dict) else ""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from orchestrator.built_in import flow_state
+from orchestrator.variables import variables
+from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.api.language.v1 import language_pb2
 from voicemesh.journal import Memory, ReplyState, Sentence, ToolUse, Turn
 from voicemesh.memory import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from voicemesh.bots import Bot
 
@@ -24,6 +27,14 @@ class Prompt:
     call_id: str
     turn: int
     messages: tuple[language_pb2.Message, ...]
+    state: str = ""
+    """State of the bot's flow; empty: its first."""
+    key: str = ""
+    """Idempotency key: the same for the same question, whoever asks it."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    caller: str = ""
+    callee: str = ""
+    residency: str = ""
 
 
 MAX_MESSAGES = 200
@@ -34,17 +45,33 @@ def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
     """Return what the brain is asked now."""
     messages = [message for turn in newest(memory.turns) for message in _turn(turn)]
     joined = _newest(_join_callers(messages))
+    known = variables(memory)
     system = language_pb2.Message(
-        role=language_pb2.ROLE_SYSTEM, text=_instructions(bot, memory.started_seconds)
+        role=language_pb2.ROLE_SYSTEM, text=_instructions(bot, memory.started_seconds, known)
     )
-    turn = memory.turn
-    return Prompt(call_id, turn.number if turn else 0, (system, *joined))
+    turn = memory.turn or Turn(0)
+    started = memory.started or journal_pb2.CallStarted()
+    return Prompt(
+        call_id,
+        turn.number,
+        (system, *joined),
+        state=flow_state(memory),
+        # A question that broke off has the same tools behind it when it is asked again.
+        key=f"{call_id}-{turn.number}-{len(turn.tools)}",
+        variables=known,
+        caller=started.caller,
+        callee=started.callee,
+        residency=started.residency,
+    )
 
 
-def _instructions(bot: Bot, started_seconds: int) -> str:
+def _instructions(bot: Bot, started_seconds: int, known: Mapping[str, Any]) -> str:
     # The date comes from the journal, so that a replica that resumes asks the same question.
     today = datetime.datetime.fromtimestamp(started_seconds, tz=datetime.UTC).date()
-    return f"{bot.persona}\nToday is {today:%A}, {today.isoformat()}.".strip()
+    parts = [bot.persona, bot.state.prompt, f"Today is {today:%A}, {today.isoformat()}."]
+    if known:
+        parts.append(f"Known of this call: {json.dumps(known, ensure_ascii=False)}.")
+    return "\n".join(filter(None, parts)).strip()
 
 
 def _turn(turn: Turn) -> Iterator[language_pb2.Message]:

@@ -252,10 +252,11 @@ class Mind(_Streams[int]):
 
     def think(self, command: commands.Think, deliver: Deliver) -> None:
         """Ask the brain."""
-        thought = command.thought
+        thought, prompt = command.thought, command.prompt
+        here = self._bot.in_state(prompt.state)
         self.run(
             thought,
-            self._brain.think(thought, command.prompt, self._bot, command.choice),
+            self._brain.think(thought, prompt, here, command.choice),
             deliver,
             lambda *why: events.ThoughtFailed(thought, *why),
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.brains import BRAINS
+from orchestrator.brains import BRAINS, Surroundings
+from orchestrator.mcp import McpServers
+from orchestrator.outside import Allowed
 from orchestrator.senses import Way
 from orchestrator.servicer import SessionServicer
 from orchestrator.tools import Tools
 from voicemesh.api.session.v1 import session_pb2_grpc
 from voicemesh.bots import Bots
 from voicemesh.channel import Pulse, open_channel
-from voicemesh.errors import Misconfigured
 from voicemesh.server import LiveStreams
 
 if TYPE_CHECKING:
@@ -33,20 +34,14 @@ class Orchestrator:
         self.live = LiveStreams(settings.max_calls)
         pulse = Pulse()
         self._channel = open_channel(settings.mesh, pulse=pulse)
-        self._tools = Tools(settings.tool_connections)
-        brain = BRAINS.get(settings.brain)
-        if brain is None:
-            raise Misconfigured(
-                f"VOICEMESH_BRAIN: no brain {settings.brain!r}; there are {', '.join(BRAINS)}",
-                field="VOICEMESH_BRAIN",
-            )
+        bots = Bots.load(settings.bots)
+        allowed = Allowed(settings.allowed_hosts)
+        self._mcp = McpServers(bots, allowed)
+        self._tools = Tools(settings.tool_connections, self._mcp)
+        surroundings = Surroundings(self._channel, allowed, self._mcp)
+        self._brains = {kind: brain(surroundings) for kind, brain in BRAINS.items()}
         self._servicer = SessionServicer(
-            settings,
-            Bots.load(settings.bots),
-            self.live,
-            Way(self._channel, pulse),
-            brain(self._channel),
-            self._tools,
+            settings, bots, self.live, Way(self._channel, pulse), self._brains, self._tools
         )
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -56,6 +51,7 @@ class Orchestrator:
     async def start(self) -> None:
         """Load what tools need: bots are read, engines live elsewhere."""
         await self._tools.start()
+        await self._mcp.start()
 
     async def drain(self) -> None:
         """Have every call opened elsewhere."""
@@ -68,4 +64,7 @@ class Orchestrator:
     async def stop(self) -> None:
         """Let connections go."""
         await self._tools.close()
+        await self._mcp.stop()
+        for brain in self._brains.values():
+            await brain.close()
         await self._channel.close()

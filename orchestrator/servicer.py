@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from orchestrator import convert
+from orchestrator.built_in import bot_in_charge
 from orchestrator.conversation import CallFacts, Conversation
 from orchestrator.senses import Ear, Mind, Voice
 from orchestrator.session import Senses, Session, now
@@ -19,7 +20,7 @@ from voicemesh.handover import one_by_one
 from voicemesh.journal import fold
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from orchestrator.brains import Brain
     from orchestrator.config import OrchestratorSettings
@@ -81,14 +82,14 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         bots: Bots,
         live: LiveStreams,
         way: Way,
-        brain: Brain,
+        brains: Mapping[str, Brain],
         tools: Tools,
     ) -> None:
         self._settings = settings
         self._bots = bots
         self._live = live
         self._way = way
-        self._brain = brain
+        self._brains = brains
         self._tools = tools
         self.epochs = Epochs()
         self._standings = Standings()
@@ -122,8 +123,8 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             log.info("session closed")
 
     def _session(self, opening: session_pb2.Open, facts: CallFacts) -> Session:
-        bot = self._bot(facts.bot)
         memory = fold(opening.journal)
+        bot = self._bot(bot_in_charge(memory) or facts.bot)
         if memory.started and memory.started.sample_rate_hertz != facts.rate:
             limit = memory.started.sample_rate_hertz
             raise InvalidInput("open.format", f"the journal counts at {limit} hertz", limit=limit)
@@ -131,7 +132,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         conversation = Conversation(bot, facts, memory, wall_offset, self._standings)
         senses = Senses(
             Ear(self._way, facts.call_id, facts.rate, bot.language),
-            Mind(self._brain, bot, self._way.pulse),
+            Mind(self._brains[bot.brain.kind], bot, self._way.pulse),
             Voice(self._way, facts.call_id, facts.rate, bot),
             self._tools,
         )

@@ -70,7 +70,7 @@ class Session:
         self._ready = ready
         self._facts = facts
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(INBOX_LIMIT)
-        self._tool_tasks: set[asyncio.Task[None]] = set()
+        self._tool_tasks: dict[str, asyncio.Task[None]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._bye = session_pb2.BYE_REASON_UNSPECIFIED
@@ -164,6 +164,7 @@ class Session:
             commands.FinishSpeaking: voice.finish,
             commands.StopSpeaking: voice.let_go,
             commands.CallTool: self._call_tool,
+            commands.CancelTool: self._cancel_tool,
             commands.Blame: self._blame,
             commands.Note: _note,
             commands.Leave: self._leave,
@@ -187,8 +188,13 @@ class Session:
 
     def _call_tool(self, command: commands.CallTool) -> None:
         task = asyncio.create_task(self._run_tool(command, self._turn_log()))
-        self._tool_tasks.add(task)
-        task.add_done_callback(self._tool_tasks.discard)
+        self._tool_tasks[command.key] = task
+        task.add_done_callback(lambda _: self._tool_tasks.pop(command.key, None))
+
+    def _cancel_tool(self, command: commands.CancelTool) -> None:
+        task = self._tool_tasks.get(command.key)
+        if task:
+            task.cancel()
 
     async def _run_tool(self, command: commands.CallTool, log: BoundLogger) -> None:
         try:
@@ -227,7 +233,7 @@ class Session:
         self._senses.ear.stop_all()
         self._senses.mind.stop_all()
         self._senses.voice.stop_all()
-        for task in self._tool_tasks:
+        for task in list(self._tool_tasks.values()):
             task.cancel()
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from orchestrator.commands import CallTool, StopThinking, Think
+from orchestrator import built_in
+from orchestrator.commands import CallTool, CancelTool, StopThinking, Think
 from orchestrator.prompt import compose
 from orchestrator.race import Race
 from orchestrator.sentences import SentenceCutter
 from voicemesh.api.journal.v1 import journal_pb2
-from voicemesh.bots import HANG_UP, TRANSFER
-from voicemesh.journal import ReplyState, Sentence, ToolUse
+from voicemesh.bots.built_in import BUILT_IN
+from voicemesh.journal import ReplyState, Sentence
 
 if TYPE_CHECKING:
     from orchestrator.course import Course
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from voicemesh.journal import Turn
 
 WORDS = "words"
+FILLER = "filler"
+CANCELLED = "cancelled: the caller interrupted"
 
-BUILT_IN = (HANG_UP, TRANSFER)
+
 MAX_TOOLS = 8
 """Tools within one turn; a brain that wants more has lost its way."""
 
@@ -55,6 +58,13 @@ class Thinking:
         self._skip = 0
         """Sentences that the brain will repeat, since they are in the journal already."""
         self._requested: list[ToolRequested] = []
+        self._room = 0
+        """Characters that this reply may still have."""
+
+    @property
+    def _here(self) -> Bot:
+        """The bot as it is in its state."""
+        return self._bot.in_state(built_in.flow_state(self._ledger.memory))
 
     @property
     def turn(self) -> Turn | None:
@@ -82,6 +92,7 @@ class Thinking:
         """Whether words, or without them a tool, count: another engine may have been faster."""
         if not self._race.has(thought):
             return False
+        self._ledger.clear_deadline(FILLER)
         # Blanks are no result, but may stand between words.
         return self._race.won if text and text.isspace() else self._race.result(thought)
 
@@ -101,17 +112,18 @@ class Thinking:
             return self.failed(thought, "had nothing to say", lasting=True)
         self._plan(self._cutter.finish())
         requested, self._requested = self._requested, []
-        if not requested and not turn.sentences:
+        if not requested and all(sentence.aside for sentence in turn.sentences):
             return self.failed(thought, "had nothing to say", lasting=True)
         self._race.finish()
+        self._ledger.clear_deadline(FILLER)
         if len(turn.tools) + len(requested) > MAX_TOOLS:
             self._plan([self._bot.knowledge.unknown_reply])
             requested = []
         self._intend(turn, requested)
-        if all(request.name in BUILT_IN for request in requested):
-            self._finish()
-        else:
+        if requested:
             self._go_on()
+        else:
+            self._finish()
         return True
 
     def failed(self, thought: int, problem: str, *, lasting: bool = False) -> bool:
@@ -121,6 +133,12 @@ class Thinking:
     def tick(self) -> bool:
         """Turn to another engine: one is silent, slow, or was waited with."""
         return self._race.tick()
+
+    def bridge(self) -> None:
+        """Say the filler: the brain is slow to begin."""
+        turn = self._turn
+        if turn is not None and not self._race.won:
+            self._plan_one(turn, self._bot.brain.filler, aside=True)
 
     # Tools.
 
@@ -139,13 +157,17 @@ class Thinking:
     def resume_tools(self) -> None:
         """Call the tools again, with their keys, whose answers are not in the journal."""
         for tool in self._ledger.memory.pending_tools():
-            self._ledger.emit(self._call(tool.key, tool.name, tool.arguments_json))
+            if tool.name in BUILT_IN:
+                self._carry_out(tool.key, tool.name, tool.arguments_json)
+            else:
+                self._ledger.emit(self._call(tool.key, tool.name, tool.arguments_json))
 
     def _intend(self, turn: Turn, requested: list[ToolRequested]) -> None:
         """Journal the tools of a round and call them."""
-        fillers = [tool.filler for each in requested if (tool := self._bot.tool(each.name))]
+        here = self._here
+        fillers = [tool.filler for each in requested if (tool := here.tool(each.name))]
         if any(fillers) and not turn.sentences:
-            self._plan([next(filter(None, fillers))])
+            self._plan_one(turn, next(filter(None, fillers)), aside=True)
         calls = [self._intend_one(turn, request) for request in requested]
         for call in filter(None, calls):
             self._ledger.emit(call)
@@ -157,8 +179,8 @@ class Thinking:
         )
         self._ledger.write("tool_intended", intended)
         if request.name in BUILT_IN:
-            self._note_answer(key, "{}", "")
-        elif self._bot.tool(request.name) is None:
+            self._carry_out(key, request.name, request.arguments_json)
+        elif self._here.tool(request.name) is None:
             self._note_answer(key, "", f"there is no tool {request.name!r}")
         else:
             return self._call(key, request.name, request.arguments_json)
@@ -178,6 +200,18 @@ class Thinking:
         secret = self._ledger.secret if tool and tool.secret_digits else ""
         return CallTool(key, name, arguments_json, secret)
 
+    def _carry_out(self, key: str, name: str, arguments_json: str) -> None:
+        done = built_in.carry_out(self._ledger, self._bot, name, arguments_json)
+        self._note_answer(key, *done)
+
+    def _cancel_tools(self, turn: Turn) -> None:
+        """Give up the tools of an answer that may be left half done."""
+        for use in turn.tools:
+            tool = self._bot.tool(use.name)
+            if not use.answered and tool is not None and tool.cancel_on_barge_in:
+                self._note_answer(use.key, "", CANCELLED)
+                self._ledger.emit(CancelTool(use.key))
+
     def _note_answer(self, key: str, result_json: str, error: str) -> None:
         answered = journal_pb2.ToolAnswered(key=key, result_json=result_json, error=error)
         self._ledger.write("tool_answered", answered)
@@ -187,6 +221,8 @@ class Thinking:
     def stop(self) -> None:
         """Give the answer up."""
         self._stop()
+        if self._turn:
+            self._cancel_tools(self._turn)
         self._turn = None
 
     def give_up(self) -> None:
@@ -195,11 +231,13 @@ class Thinking:
 
     def _finish(self) -> None:
         turn = self._turn
-        self.stop()
+        self._stop()
+        self._turn = None
         if turn and turn.reply is ReplyState.OPEN:
             self._ledger.write("reply_finished", journal_pb2.ReplyFinished(turn=turn.number))
 
     def _stop(self) -> None:
+        self._ledger.clear_deadline(FILLER)
         self._requested = []
         self._race.stop()
 
@@ -210,10 +248,11 @@ class Thinking:
         # What a caller said while a tool was at work is answered when the tool has answered.
         if turn is None or self._ledger.memory.pending_tools():
             return
-        last = turn.parts[-1] if turn.parts else None
-        if isinstance(last, ToolUse) and last.name in BUILT_IN:
+        if built_in.completes(turn):
             self._finish()
             return
+        if self._bot.brain.filler and not turn.sentences:
+            self._ledger.set_deadline(FILLER, self._bot.brain.filler_after_seconds)
         self._race.begin()
         self._race.wait()
 
@@ -223,7 +262,7 @@ class Thinking:
             raise AssertionError("there is nothing to think about")
         self._begin_round(self._turn)
         self._thought += 1
-        prompt = compose(self._bot, self._ledger.memory, self._call_id)
+        prompt = compose(self._here, self._ledger.memory, self._call_id)
         self._ledger.emit(Think(self._thought, prompt, entry))
         return self._thought
 
@@ -235,8 +274,13 @@ class Thinking:
         self._cutter = SentenceCutter()
         self._requested = []
         self._skip = 0
+        self._room = self._bot.brain.most_characters
         for part in turn.parts:
-            self._skip = self._skip + 1 if isinstance(part, Sentence) else 0
+            if not isinstance(part, Sentence):
+                self._skip = 0
+            elif not part.aside:
+                self._skip += 1
+                self._room -= len(part.text)
 
     def _plan(self, pieces: list[str]) -> None:
         turn = self._turn
@@ -245,11 +289,22 @@ class Thinking:
         for text in pieces:
             if self._skip:
                 self._skip -= 1
-                continue
-            number = self._ledger.memory.next_sentence
-            engine = self.choice.name if self._race.won else ""
-            planned = journal_pb2.SentencePlanned(
-                turn=turn.number, sentence=number, text=text, engine=engine
-            )
-            self._ledger.write("sentence_planned", planned)
-            self._speaking.say(turn.number, self._ledger.memory.sentences[number])
+            elif fitting := text if turn.literal else self._fitting(text):
+                self._plan_one(turn, fitting)
+
+    def _fitting(self, text: str) -> str:
+        """Return what of a sentence the bot may still say: all or nothing, of the first a part."""
+        room, self._room = self._room, max(0, self._room - len(text))
+        if len(text) <= room:
+            return text
+        self._room = 0
+        return text[:room].rpartition(" ")[0] if room == self._bot.brain.most_characters else ""
+
+    def _plan_one(self, turn: Turn, text: str, *, aside: bool = False) -> None:
+        number = self._ledger.memory.next_sentence
+        engine = self.choice.name if self._race.won and not aside else ""
+        planned = journal_pb2.SentencePlanned(
+            turn=turn.number, sentence=number, text=text, engine=engine, aside=aside
+        )
+        self._ledger.write("sentence_planned", planned)
+        self._speaking.say(turn.number, self._ledger.memory.sentences[number])

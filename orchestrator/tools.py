@@ -1,4 +1,4 @@
-"""Calls the HTTP tools of a bot's file, each with its idempotency key."""
+"""Calls the tools of a bot's file, HTTP or MCP, each with its idempotency key."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import asyncio
 import json
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from orchestrator.digits import MASK
 from orchestrator.events import ToolReturned
+from voicemesh.bots import McpTool
 from voicemesh.errors import VoicemeshError
 
 if TYPE_CHECKING:
     from orchestrator.commands import CallTool
+    from orchestrator.mcp import McpServers
     from voicemesh.bots import Bot, HttpRequest, HttpTool
 
 MAX_ANSWER_BYTES = 64 * 1024
@@ -26,7 +28,8 @@ CONNECT_SECONDS = 2.0
 class Tools:
     """One client for all calls of a process."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, mcp: McpServers) -> None:
+        self._mcp = mcp
         # Each tool has one deadline for everything; only connecting has one of its own.
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=connections),
@@ -49,17 +52,22 @@ class Tools:
         if tool is None:
             return ToolReturned(command.key, "", f"there is no tool {command.name!r}")
         try:
-            return _without(command.secret, await self._request(tool, command))
+            arguments = json.loads(command.arguments_json or "{}")
+            if not isinstance(arguments, dict):
+                raise ValueError("the arguments are no JSON object")
+            if isinstance(tool, McpTool):
+                return _answer(command.key, await self._mcp.call(tool, command.key, arguments))
+            return _without(command.secret, await self._request(tool, command, arguments))
         except TimeoutError:
-            return ToolReturned(command.key, "", f"no answer within {tool.timeout_seconds:g} s")
+            seconds = tool.timeout_seconds
+            return ToolReturned(command.key, "", f"no answer within {seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, VoicemeshError, ValueError) as error:
             said = ToolReturned(command.key, "", f"{type(error).__name__}: {error}"[:500])
             return _without(command.secret, said)
 
-    async def _request(self, tool: HttpTool, command: CallTool) -> ToolReturned:
-        arguments = json.loads(command.arguments_json or "{}")
-        if not isinstance(arguments, dict):
-            raise ValueError("the arguments are no JSON object")
+    async def _request(
+        self, tool: HttpTool, command: CallTool, arguments: dict[str, Any]
+    ) -> ToolReturned:
         if tool.secret_digits:
             if not command.secret:
                 raise ValueError("the secret digits are not known; the caller has to press them")
@@ -77,11 +85,9 @@ class Tools:
             async for attempt in retrying:
                 with attempt:
                     status, text = await self._send(request, command.key)
-        if len(text) > MAX_ANSWER_BYTES:
-            return ToolReturned(command.key, "", f"answered more than {MAX_ANSWER_BYTES} bytes")
-        if status >= httpx.codes.MULTIPLE_CHOICES:
+        if status >= httpx.codes.MULTIPLE_CHOICES and len(text) <= MAX_ANSWER_BYTES:
             return ToolReturned(command.key, "", f"{status}: {text[:400]}")
-        return ToolReturned(command.key, _as_json(text), "")
+        return _answer(command.key, text)
 
     async def _send(self, request: HttpRequest, key: str) -> tuple[int, str]:
         """Return the status and the text, of which no more is read than is taken."""
@@ -98,6 +104,12 @@ class Tools:
                 if len(body) > MAX_ANSWER_BYTES:
                     break
         return response.status_code, body.decode(errors="replace")
+
+
+def _answer(key: str, text: str) -> ToolReturned:
+    if len(text) > MAX_ANSWER_BYTES:
+        return ToolReturned(key, "", f"answered more than {MAX_ANSWER_BYTES} bytes")
+    return ToolReturned(key, _as_json(text), "")
 
 
 def _without(secret: str, returned: ToolReturned) -> ToolReturned:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.commands import Leave
+from orchestrator import built_in
+from orchestrator.commands import GoAway, Leave
 from orchestrator.digits import DIGITS
 from orchestrator.endpointing import has_words
 from orchestrator.silence import SILENCE
@@ -39,6 +40,8 @@ REPLAY_SECONDS = 0.2
 """After a resume nothing new is begun for so long: what the caller said meanwhile comes first."""
 LAST_WORDS_SECONDS = 1.0
 """How long the end of a call waits for the words that the caller was saying."""
+HAND_OVER_SECONDS = 5.0
+"""How long the gateway may take to open the call anew for another bot; it does so at a pause."""
 NOT_CAUGHT = "I'm sorry, I didn't catch that."
 
 
@@ -69,13 +72,15 @@ class Turns:
         self._dealt_with = self._memory.consumed_offset
         """Behind the caller's last word, key or command that is in the journal."""
         self._gone: CallerGone | None = None
+        self._leaving = False
+        """Whether the gateway was asked to open the call anew, for another bot."""
 
     # What leads to a reply, or to an end.
 
     def greet(self) -> None:
-        """Say the bot's first words."""
-        if self._bot.greeting:
-            self._start_reply(0, self._bot.greeting)
+        """Have the bot's first words said."""
+        if self._bot.greeting or self._bot.brain.opens:
+            self._start_reply(0, "" if self._bot.brain.opens else self._bot.greeting)
 
     def take_up(self) -> None:
         """Do what the journal owes."""
@@ -91,6 +96,21 @@ class Turns:
             self._parts.thinking.answer(newest)
         elif newest and newest.reply is ReplyState.NONE:
             self._reply(newest.number, "" if newest.caller_text else NOT_CAUGHT)
+        if built_in.owes_greeting(self._memory) and not self._handed_over:
+            self._introduce()
+
+    def _introduce(self) -> None:
+        """Have the first words said of a bot that has taken over."""
+        noted = journal_pb2.BrainNoted(name=built_in.BOT, value_json=built_in.greeted(self._memory))
+        self._ledger.write("brain_noted", noted)
+        speaks = self._bot.greeting or self._bot.brain.opens
+        if speaks and self._parts.thinking.turn is None:
+            self._reply_on_own("" if self._bot.brain.opens else self._bot.greeting)
+
+    @property
+    def _handed_over(self) -> bool:
+        """Whether another bot is in charge: the call is to be opened anew, with that one."""
+        return built_in.bot_in_charge(self._memory) not in ("", self._bot.name)
 
     def digit_pressed(self, event: DigitPressed) -> None:
         """Take a key; it may interrupt the bot."""
@@ -183,6 +203,9 @@ class Turns:
             if not parts.wishes.waiting:
                 parts.speaking.finish()
                 parts.endings.order_what_is_owed()
+            if self._handed_over and not self._leaving:
+                self._leaving = True
+                self._ledger.emit(GoAway(HAND_OVER_SECONDS))
             self._ledger.compact_if_due()
         parts.silence.watch(quiet=parts.floor.quiet and not parts.endings.wanted)
 
@@ -212,6 +235,7 @@ class Turns:
         )
         self._ledger.write("digits_pressed", pressed)
         self._commit_soon(entered.end_offset + 1)
+        self._parts.digits.written()
         return True
 
     def _end_call(self, event: CallerGone) -> None:
@@ -226,7 +250,8 @@ class Turns:
 
     def _reply(self, turn: int, literal: str = "") -> None:
         """Answer the caller, unless this bot does not, or the call is about to end anyway."""
-        if self._bot.replies and not self._parts.endings.decided and not self._gone:
+        over = self._gone or self._handed_over or self._parts.endings.decided
+        if self._bot.replies and not over:
             self._start_reply(turn, literal)
 
     def _reply_on_own(self, literal: str) -> None:

@@ -102,7 +102,7 @@ def _parts(turn: Turn) -> Iterator[pb.CompactedPart]:
         if isinstance(part, ToolUse):
             yield pb.CompactedPart(tool=_tool(part))
         else:
-            sentence = pb.CompactedSentence(sentence=part.number, text=part.text)
+            sentence = pb.CompactedSentence(sentence=part.number, text=part.text, aside=part.aside)
             if part.start_offset is not None and part.end_offset is not None:
                 sentence.start_offset, sentence.end_offset = part.start_offset, part.end_offset
             yield pb.CompactedPart(sentence=sentence)
@@ -128,9 +128,10 @@ def _restored_turn(turn: pb.CompactedTurn) -> Turn:
 
 
 def _restored_sentence(sentence: pb.CompactedSentence) -> Sentence:
-    if not sentence.HasField("end_offset"):
-        return Sentence(sentence.sentence, sentence.text)
-    return Sentence(sentence.sentence, sentence.text, sentence.start_offset, sentence.end_offset)
+    restored = Sentence(sentence.sentence, sentence.text, aside=sentence.aside)
+    if sentence.HasField("end_offset"):
+        restored.start_offset, restored.end_offset = sentence.start_offset, sentence.end_offset
+    return restored
 
 
 def _restored_tool(tool: pb.CompactedTool) -> ToolUse:

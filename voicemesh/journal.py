@@ -195,7 +195,7 @@ def _reply_started(memory: Memory, event: journal_pb2.ReplyStarted) -> None:
 
 
 def _sentence_planned(memory: Memory, event: journal_pb2.SentencePlanned) -> None:
-    sentence = Sentence(event.sentence, event.text)
+    sentence = Sentence(event.sentence, event.text, aside=event.aside)
     memory.sentences[event.sentence] = sentence
     memory.next_sentence = event.sentence + 1
     _turn(memory, event.turn).parts.append(sentence)

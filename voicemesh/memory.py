@@ -36,6 +36,8 @@ class Sentence:
     end_offset: int | None = None
     taken_over: tuple[int, int] | None = None
     """While it is spoken: from which offset and which character on by another voice."""
+    aside: bool = False
+    """Whether it only bridges a wait."""
 
     @property
     def size(self) -> int:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from standardwebhooks import Webhook
 
 from voicemesh.errors import Misconfigured, Unavailable
+from voicemesh.signing import Signer
 
 if TYPE_CHECKING:
     from gateway.config import GatewaySettings
 
 MAX_ANSWER_BYTES = 64 * 1024
-LEAST_KEY_BYTES = 24
 
 
 class Sender:
@@ -27,18 +24,13 @@ class Sender:
         """Raise Misconfigured where there is no secret, or it is none."""
         self._url = settings.webhook_url
         self._timeout = settings.webhook_timeout_seconds
-        self._webhook = Webhook(_key(_secret(settings.webhook_secret.get_secret_value())))
+        secret = _secret(settings.webhook_secret.get_secret_value())
+        self._signer = Signer(secret, "VOICEMESH_WEBHOOK_SECRET")
         self._client = httpx.AsyncClient(follow_redirects=False)
 
     async def send(self, event_id: str, body: str, seconds: float | None = None) -> bytes:
         """Post a payload; return the answer. Raise Unavailable unless the receiver took it."""
-        at = datetime.now(UTC)
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": event_id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": self._webhook.sign(event_id, at, body),
-        }
+        headers = self._signer.headers(event_id, body)
         limit = seconds or self._timeout
         request = self._client.build_request(
             "POST", self._url, content=body.encode(), headers=headers, timeout=limit
@@ -68,19 +60,6 @@ async def _read(response: httpx.Response) -> bytes:
         if len(answer) > MAX_ANSWER_BYTES:
             raise Unavailable(f"the webhook receiver answered more than {MAX_ANSWER_BYTES} bytes")
     return answer
-
-
-def _key(secret: str) -> bytes:
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if len(key) < LEAST_KEY_BYTES:
-        raise Misconfigured(
-            f"VOICEMESH_WEBHOOK_SECRET: must be `whsec_` and base64 of {LEAST_KEY_BYTES} bytes or "
-            "more, or @FILE with that"
-        )
-    return key
 
 
 def _secret(text: str) -> str:

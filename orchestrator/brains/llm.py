@@ -10,8 +10,7 @@ from voicemesh.api.language.v1 import language_pb2, language_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import grpc.aio
-
+    from orchestrator.brains import Surroundings
     from orchestrator.prompt import Prompt
     from voicemesh.bots import Bot, LanguageChoice
 
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 class LanguageBrain:
     """Asks the language adapter."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._mcp = surroundings.mcp
         self._stub: language_pb2_grpc.GenerationServiceStub = (
-            language_pb2_grpc.GenerationServiceStub(channel)
+            language_pb2_grpc.GenerationServiceStub(surroundings.channel)
         )
 
     async def think(
@@ -32,7 +32,7 @@ class LanguageBrain:
             engine=choice.name,
             model=choice.model,
             messages=prompt.messages,
-            tools=bot.tool_declarations(),
+            tools=[*bot.tool_declarations(), *self._mcp.declarations(bot)],
             knowledge=bot.knowledge_proto(),
             call_id=prompt.call_id,
         )
@@ -44,6 +44,9 @@ class LanguageBrain:
                     yield piece
         finally:
             call.cancel()
+
+    async def close(self) -> None:
+        """Hold nothing: the channel is everybody's."""
 
 
 def _piece(

@@ -197,6 +197,7 @@ def conversation_storm(seed: int) -> None:
         "barge_in": {"enabled": chance.random() < 0.8},
         "replies": chance.random() < 0.9,
         "max_call_seconds": chance.choice([20, 3600, 3600]),
+        "brain": {"filler": chance.choice(["", "One moment."]), "filler_after_seconds": 0.05},
     }
     world = happenings.make_world(bot)
     world.open()

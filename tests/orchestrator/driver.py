@@ -101,6 +101,7 @@ class Replica:
             commands.FinishSpeaking: self._voice.finish,
             commands.StopSpeaking: self._voice.stop,
             commands.CallTool: lambda command: world.tools.call(command, self._deliver),
+            commands.CancelTool: lambda command: world.tools.cancelled.append(command.key),
             commands.Blame: lambda _: None,
             commands.Note: lambda _: None,
         }

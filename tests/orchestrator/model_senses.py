@@ -277,6 +277,7 @@ class ModelTools:
         self.seconds = TOOL_SECONDS
         self.done: dict[str, tuple[str, str]] = {}
         """By key, in order: which tool was called with which arguments."""
+        self.cancelled: list[str] = []
         self.calls = 0
         """How often anybody asked."""
 

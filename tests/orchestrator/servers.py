@@ -98,7 +98,7 @@ class HttpServer:
 
 @asynccontextmanager
 async def orchestrator(
-    bots: Path, settings: Mapping[str, int]
+    bots: Path, settings: Mapping[str, Any]
 ) -> AsyncIterator[tuple[Orchestrator, str]]:
     """Serve an orchestrator, with adapters behind it."""
     async with AsyncExitStack() as stack:

@@ -36,6 +36,7 @@ class SessionClient:
     """One stream; ``journal`` and ``audio`` are what came on it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
         stub = session_pb2_grpc.SessionServiceStub(channel)
         self.call = stub.Run()
         self.journal: list[journal_pb2.Entry] = []

@@ -15,6 +15,7 @@ from orchestrator import events
 from tests.orchestrator.driver import World, answers
 from tests.orchestrator.model_senses import Call, Fault
 from voicemesh.bots import Bot
+from voicemesh.bots.built_in import BUILT_IN
 from voicemesh.journal import ReplyState, fold
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ LINES: dict[str, Line] = {
     "unknown tool": [Call("cook", {})],
     "bye": ["Goodbye.", Call("hang_up")],
     "hand me over": ["Of course.", Call("transfer", {"target": "+1"})],
+    "my name is ann": [Call("remember", {"name": "Ann"}), "Hello Ann."],
+    "just note it": [Call("remember", {"note": "x"})],
+    "tool {}": "Done.",
+    "go on": ["Gladly.", Call("go_to", {"target": "second"})],
+    "ask me": ["Type it.", Call("ask_digits", {"most_digits": 1, "secret": True})],
+    "press for me": ["Now.", Call("send_digits", {"digits": "12"})],
+    "say nothing": [Call("listen")],
     "a story": " ".join(f"This is sentence number {n}." for n in range(6)),
 }
 WORDS = [*LINES, "uh huh", "yes", "i want to", "what is that", "no"]
@@ -38,6 +46,12 @@ BOTS = st.fixed_dictionaries(
         "patience": st.sampled_from(["brisk", "normal", "patient"]),
         "replies": st.sampled_from([True, True, True, False]),
         "barge_in": st.builds(dict, enabled=st.sampled_from([True, True, False])),
+        "brain": st.builds(
+            dict,
+            filler=st.sampled_from(["", "One moment."]),
+            filler_after_seconds=st.sampled_from([0.05, 0.3]),
+            most_characters=st.sampled_from([20, 2000]),
+        ),
         "silence": st.builds(dict, reprompt_after_seconds=st.sampled_from([2.0, 8.0])),
     }
 )
@@ -144,9 +158,12 @@ def make_world(settings_of_bot: dict[str, Any]) -> World:
     for entry in engines["tts"]:
         entry["sound"] = "one"
     tools = [
-        {"name": name, "description": "Does.", "url": "http://t/"} for name in ("book", "look")
+        {"name": "book", "description": "Does.", "url": "http://t/"},
+        {"name": "look", "description": "Looks.", "url": "http://t/", "cancel_on_barge_in": True},
     ]
-    bot = Bot.model_validate({"name": "desk", "engines": engines, "tools": tools} | settings_of_bot)
+    states: dict[str, Any] = {"first": {}, "second": {"prompt": "Now that."}}
+    known = {"engines": engines, "tools": tools, "flow": {"start": "first", "states": states}}
+    bot = Bot.model_validate({"name": "desk"} | known | settings_of_bot)
     return World(bot, answers(LINES))
 
 
@@ -197,5 +214,5 @@ def check_the_end(world: World) -> None:
 
 def _never_called(world: World) -> dict[str, Any]:
     """Tools that are answered without a call: built in, or unknown."""
-    names = ("hang_up", "transfer", "cook")
+    names = (*BUILT_IN, "cook")
     return {key: None for key, tool in world.memory.tools.items() if tool.name in names}

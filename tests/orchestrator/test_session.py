@@ -33,7 +33,8 @@ GREETING = "Hello, this is the echo."
 
 @asynccontextmanager
 async def serving(
-    bots: Path = BOTS, **settings: int
+    bots: Path = BOTS,
+    **settings: Any,  # noqa: ANN401 - whatever an orchestrator is told
 ) -> AsyncIterator[tuple[Orchestrator, grpc.aio.Channel]]:
     async with (
         orchestrator(bots, settings) as (service, address),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.commands import CallTool
+from orchestrator.mcp import McpServers
+from orchestrator.outside import Allowed
 from orchestrator.tools import MAX_ANSWER_BYTES, Tools
 from tests.orchestrator.servers import HttpServer
 from voicemesh.bots import Bot, HttpTool
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def tools() -> AsyncIterator[Tools]:
-    known = Tools(4)
+    known = Tools(4, McpServers((), Allowed(())))
     try:
         yield known
     finally:

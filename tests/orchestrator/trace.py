@@ -49,6 +49,8 @@ def _value(name: str, value: Any) -> str:  # noqa: ANN401 - a field may hold any
         return f"{name.removesuffix('_offset')}={value / RATE:.2f}"
     if isinstance(value, str):
         return f"{name}={value!r}" if value else ""
+    if isinstance(value, bool):
+        return name if value else ""
     if isinstance(value, int):
         return f"{name}={value}"
     return ""
@@ -87,6 +89,7 @@ _TELL: dict[type, Callable[[Any], tuple[str, str]]] = {
     commands.StopSpeaking: lambda _: ("speaks", "no more"),
     commands.Say: lambda c: ("says", f"{c.sentence}: {c.text}"),
     commands.CallTool: lambda c: ("calls", f"{c.name} {c.arguments_json} ({c.key})"),
+    commands.CancelTool: lambda c: ("cancels", c.key),
     commands.Flush: lambda c: (
         "flushes",
         f"{c.start_offset / RATE:.2f} to {c.end_offset / RATE:.2f} s",

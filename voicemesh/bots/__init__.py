@@ -3,11 +3,12 @@
 ``Bots.load(folder)`` for a service, ``check(folder)`` for a person, ``Bot`` for everything else.
 """
 
+from voicemesh.bots.brain import Brain, Flow, GrpcBrain, State, WebhookBrain
+from voicemesh.bots.built_in import HANG_UP, TRANSFER
 from voicemesh.bots.document import Problem
 from voicemesh.bots.load import Bots, check
+from voicemesh.bots.mcp import McpServer, McpTool
 from voicemesh.bots.models import (
-    HANG_UP,
-    TRANSFER,
     BargeIn,
     Bot,
     Engines,
@@ -31,19 +32,26 @@ __all__ = [
     "BargeIn",
     "Bot",
     "Bots",
+    "Brain",
     "Engines",
     "Fact",
     "Fallback",
+    "Flow",
+    "GrpcBrain",
     "HttpRequest",
     "HttpTool",
     "Intent",
     "Keypad",
     "Knowledge",
     "LanguageChoice",
+    "McpServer",
+    "McpTool",
     "Problem",
     "RecognitionChoice",
     "Silence",
     "Slot",
+    "State",
     "SynthesisChoice",
+    "WebhookBrain",
     "check",
 ]

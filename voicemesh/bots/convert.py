@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from voicemesh.api.language.v1 import language_pb2
+from voicemesh.bots import built_in
 
 if TYPE_CHECKING:
     from voicemesh.bots.models import Bot, Intent
 
-_BOTS = 64
-"""Bots whose conversion is kept."""
+_BOTS = 256
+"""Bots, in a state each, whose conversion is kept."""
 
 
 @lru_cache(maxsize=_BOTS)
@@ -23,7 +24,7 @@ def knowledge(bot: Bot) -> language_pb2.Knowledge:
             language_pb2.Fact(questions=fact.questions, answer=fact.answer)
             for fact in bot.knowledge.facts
         ],
-        intents=[_intent(intent) for intent in bot.knowledge.intents],
+        intents=[_intent(intent) for intent in bot.intents],
         unknown_reply=bot.knowledge.unknown_reply,
     )
 
@@ -55,39 +56,14 @@ def _intent(intent: Intent) -> language_pb2.Intent:
 @lru_cache(maxsize=_BOTS)
 def tool_declarations(bot: Bot) -> tuple[language_pb2.Tool, ...]:
     """Return the bot's tools, and the built-in ones that its intents use."""
-    declared = [
-        language_pb2.Tool(
-            name=tool.name,
-            description=tool.description,
-            parameters_json=_schema(tool.parameters),
-        )
-        for tool in bot.tools
-    ]
-    used = {intent.tool for intent in bot.knowledge.intents}
-    if "hang_up" in used:
-        declared.append(
-            language_pb2.Tool(
-                name="hang_up",
-                description="End the call, after a farewell, when the caller wants no more.",
-                parameters_json=_schema({}),
-            )
-        )
-    targets = sorted({intent.target for intent in bot.knowledge.intents if intent.target})
-    if "transfer" in used:
-        declared.append(
-            language_pb2.Tool(
-                name="transfer",
-                description="Hand the call to a person, when the caller asks for one.",
-                parameters_json=_schema(
-                    {
-                        "properties": {"target": {"type": "string", "enum": targets}},
-                        "required": ["target"],
-                    }
-                ),
-            )
-        )
-    return tuple(declared)
+    offered = [tool for tool in bot.tools if bot.tool(tool.name)]
+    known = [(tool.name, tool.description, tool.parameters) for tool in offered]
+    return tuple(
+        language_pb2.Tool(name=name, description=text, parameters_json=schema(parameters))
+        for name, text, parameters in [*known, *built_in.declared(bot)]
+    )
 
 
-def _schema(parameters: dict[str, Any]) -> str:
+def schema(parameters: dict[str, Any]) -> str:
+    """Return the JSON Schema of a tool's arguments."""
     return json.dumps({"type": "object", "properties": {}} | parameters, sort_keys=True)

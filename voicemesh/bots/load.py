@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from voicemesh.bots import document
-from voicemesh.bots.document import Problem
+from voicemesh.bots.document import Place, Problem
 from voicemesh.bots.models import Bot
 from voicemesh.bots.rules import broken_rules
 from voicemesh.errors import Misconfigured, NotFound
@@ -57,18 +57,32 @@ def check(folder: Path | str, environ: Mapping[str, str] = os.environ) -> list[P
     """Return everything wrong with the bot files of a folder, variables of tools included."""
     bots, problems = _read_folder(Path(folder))
     for bot in bots.values():
-        for tool in bot.tools:
-            try:
-                tool.address(environ)
-            except Misconfigured as error:
-                problems.append(Problem(Path(folder) / f"{bot.name}.yaml", 1, "tools", str(error)))
+        file = Path(folder) / f"{bot.name}.yaml"
+        problems += (Problem(file, 1, field, why) for field, why in _lacking(bot, environ))
     return problems
+
+
+def _lacking(bot: Bot, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give field and problem of what the bot takes from its surroundings, and is not there."""
+    asked: list[tuple[str, Callable[[Mapping[str, str]], object]]] = [
+        *(("tools", tool.address) for tool in bot.tools),
+        *(("mcp", server.address) for server in bot.mcp),
+        *(("mcp", server.token_value) for server in bot.mcp),
+    ]
+    if remote := bot.brain.remote:
+        asked += [("brain", remote.address), ("brain", remote.secret_value)]
+    for field, ask in asked:
+        try:
+            ask(environ)
+        except Misconfigured as error:
+            yield field, str(error)
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, Bot], list[Problem]]:
     if not folder.is_dir():
         return {}, [Problem(folder, 1, "", "there is no such folder of bots")]
     bots: dict[str, Bot] = {}
+    files: dict[str, Path] = {}
     problems: list[Problem] = []
     for file in sorted(folder.glob("*.yaml")):
         found = read(file)
@@ -78,9 +92,25 @@ def _read_folder(folder: Path) -> tuple[dict[str, Bot], list[Problem]]:
             problems.append(Problem(file, 1, "name", f"another file has the bot {found.name!r}"))
         else:
             bots[found.name] = found
+            files[found.name] = file
+    for name, bot in bots.items():
+        if not problems and bot.colleagues:
+            problems += _strangers(files[name], bots)
     if not bots and not problems:
         problems.append(Problem(folder, 1, "", "there is no bot file (*.yaml) in it"))
     return bots, problems
+
+
+def _strangers(file: Path, bots: Mapping[str, Bot]) -> list[Problem]:
+    """Return where a file hands over to a bot that there is not."""
+
+    def rules(bot: Bot) -> Iterator[tuple[Place, str]]:
+        for place, name in bot.colleagues:
+            if name not in bots:
+                yield place, f"there is no bot {name!r}; there are: {', '.join(bots)}"
+
+    found = document.read(file, Bot, {"name": file.stem}, rules, "")
+    return found if isinstance(found, list) else []
 
 
 def read(file: Path) -> Bot | list[Problem]:

@@ -10,32 +10,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from voicemesh.bots import convert
-from voicemesh.errors import InvalidInput, Misconfigured
+from voicemesh.bots.brain import Brain, Flow, State
+from voicemesh.bots.built_in import HAND_OVER
+from voicemesh.bots.mcp import PARTING, McpServer, McpTool
+from voicemesh.bots.parts import (
+    Keys,
+    Name,
+    Part as _Part,
+    Phrase,
+    Seconds,
+    ToolName,
+    Variable,
+    Words,
+    filled,
+)
+from voicemesh.errors import InvalidInput
 
 if TYPE_CHECKING:
     from voicemesh.api.language.v1 import language_pb2
 
-HANG_UP = "hang_up"
-"""Built-in tool: end the call once the reply was heard."""
-TRANSFER = "transfer"
-"""Built-in tool: hand the call over once the reply was heard."""
-BUILT_IN = frozenset({HANG_UP, TRANSFER})
-
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _IN_PATH = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
-Words = Annotated[str, Field(min_length=1, max_length=2000)]
-Phrase = Annotated[str, Field(min_length=1, max_length=300)]
-Keys = Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,64}$")]
-Seconds = Annotated[float, Field(gt=0, le=60)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Fact(_Part):
@@ -70,9 +67,11 @@ class Intent(_Part):
     slots: tuple[Slot, ...] = Field(default=(), max_length=16)
     """What must be known first, in the order in which it is asked for."""
     tool: str = ""
-    """Tool to call then: one of ``tools``, or ``hang_up``, or ``transfer``; empty calls none."""
+    """Tool to call then: one of ``tools``, or ``hang_up``, ``transfer``, ``go_to``, ``hand_over``;
+    empty calls none."""
     target: str = Field(default="", max_length=128)
-    """For the tool ``transfer``: the number or address, in quotes."""
+    """For ``transfer`` the number or address, in quotes; for ``go_to`` the state; for ``hand_over``
+    the bot."""
     reply: str = Field(default="", max_length=2000)
     """What to say then; {name} is replaced by a slot or by a field of the tool's result."""
     failure_reply: str = Field(default="", max_length=2000)
@@ -102,7 +101,7 @@ class HttpRequest(NamedTuple):
 class HttpTool(_Part):
     """An HTTP service that the bot can call."""
 
-    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    name: ToolName
     """Name, unique within the bot."""
     description: Words
     """What it does and when to call it; language models read it."""
@@ -120,22 +119,12 @@ class HttpTool(_Part):
     secret_digits: str = Field(default="", pattern=r"^[a-zA-Z0-9_-]{0,64}$")
     """Argument that gets the newest secret input of the keypad, which no model and no journal
     sees; empty: none does."""
+    cancel_on_barge_in: bool = False
+    """Whether it is given up when the caller interrupts; only for what may be left half done."""
 
     def address(self, environ: Mapping[str, str] = os.environ) -> str:
         """Return the url with the environment's values in it; raise Misconfigured if one lacks."""
-
-        def value(match: re.Match[str]) -> str:
-            name, default = match["name"], match["default"]
-            found = environ.get(name, default)
-            if found is None:
-                raise Misconfigured(
-                    f"tool {self.name!r}: the environment has no {name}",
-                    reason="NO_VARIABLE",
-                    variable=name,
-                )
-            return found
-
-        return _VARIABLE.sub(value, self.url)
+        return filled(self.url, f"tool {self.name!r}", environ)
 
     def request(
         self, arguments: Mapping[str, Any], environ: Mapping[str, str] = os.environ
@@ -317,6 +306,20 @@ class Bot(_Part):
     """What it knows and can do."""
     tools: tuple[HttpTool, ...] = Field(default=(), max_length=62)
     """HTTP services that it can call."""
+    mcp: tuple[McpServer, ...] = Field(default=(), max_length=8)
+    """MCP servers whose tools it can call."""
+    built_in: tuple[Literal["hang_up", "send_digits", "ask_digits"], ...] = ()
+    """Built-in tools that a language model may call, besides those that intents use."""
+    transfers: dict[str, Phrase] = Field(default_factory=dict, max_length=32)
+    """Numbers or addresses that it may transfer to, in quotes, each with when."""
+    remembers: dict[Variable, Phrase] = Field(default_factory=dict, max_length=32)
+    """Variables that a language model may set, each with what it is."""
+    hands_over: dict[Name, Phrase] = Field(default_factory=dict, max_length=32)
+    """Bots that may take over, each with when."""
+    brain: Brain = Brain()
+    """Where its answers come from."""
+    flow: Flow | None = None
+    """States that its conversation goes through; missing: it has one task all along."""
     engines: Engines = Engines()
     """Engines in order of preference."""
     voice: str = Field(default="", max_length=64)
@@ -355,10 +358,61 @@ class Bot(_Part):
             llm=(LanguageChoice(name=name),),
             tts=(SynthesisChoice(name=name),),
         )
-        return self.model_copy(update={"engines": engines, "voice": ""})
+        return self._changed(engines=engines, voice="")
 
-    def tool(self, name: str) -> HttpTool | None:
-        """Return the HTTP tool of this name, if there is one."""
+    def _changed(self, **update: object) -> Bot:
+        changed = self.model_copy(update=update)
+        # A copy has what was computed of the original, too.
+        changed.__dict__.pop("digest", None)
+        return changed
+
+    def in_state(self, name: str) -> Bot:
+        """Return this bot as it is in a state of its flow: the one that its flow starts with."""
+        if self.flow is None or name not in self.flow.states or name == self.flow.start:
+            return self
+        return self._changed(flow=self.flow.model_copy(update={"start": name}))
+
+    @property
+    def state(self) -> State:
+        """The state that it is in; one that restricts nothing if it has no flow."""
+        return self.flow.states[self.flow.start] if self.flow else State()
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """The intents that it understands in its state."""
+        allowed = self.state.intents
+        return tuple(i for i in self.knowledge.intents if allowed is None or i.name in allowed)
+
+    @property
+    def colleagues(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """The bots that may take over, each with the place that names it."""
+        named: list[tuple[tuple[str | int, ...], str]]
+        named = [(("hands_over", name), name) for name in self.hands_over]
+        for index, intent in enumerate(self.knowledge.intents):
+            if intent.tool == HAND_OVER:
+                named.append((("knowledge", "intents", index, "target"), intent.target))
+        return named
+
+    @property
+    def minds(self) -> tuple[LanguageChoice, ...]:
+        """What answers, in order of preference."""
+        remote = self.brain.remote
+        if remote is None:
+            return self.engines.llm
+        # Each bot's endpoint has a standing of its own.
+        name = f"{self.brain.kind}-{self.name}"[:64]
+        seconds = remote.deadline_seconds
+        return (LanguageChoice(name=name, deadline_seconds=seconds),)
+
+    def tool(self, name: str) -> HttpTool | McpTool | None:
+        """Return the tool of this name, if there is one and the state has it."""
+        allowed = self.state.tools
+        if allowed is not None and name not in allowed:
+            return None
+        server, parted, theirs = name.partition(PARTING)
+        for known in self.mcp if parted else ():
+            if known.name == server and theirs in known.tools:
+                return known.tool(theirs)
         return next((tool for tool in self.tools if tool.name == name), None)
 
     def knowledge_proto(self) -> language_pb2.Knowledge:

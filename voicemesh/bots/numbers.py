@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicemesh.bots import document
-from voicemesh.bots.models import Name
+from voicemesh.bots.parts import Name
 from voicemesh.errors import Misconfigured
 
 if TYPE_CHECKING:

@@ -6,14 +6,19 @@ import string
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from voicemesh.bots.models import BUILT_IN, TRANSFER, Bot, Intent, Slot
+from voicemesh.bots.built_in import BUILT_IN, GO_TO, HAND_OVER, HANG_UP, TRANSFER
+from voicemesh.bots.mcp import MAX_NAME
+from voicemesh.bots.models import Bot, HttpTool, Intent, Slot
 
 Broken: TypeAlias = tuple[tuple[str | int, ...], str]
+
+_AIMED = (TRANSFER, GO_TO, HAND_OVER)
+_BY_INTENT = (HANG_UP, *_AIMED)
 
 
 def broken_rules(bot: Bot) -> list[Broken]:
     """Return (place, what is wrong) for every rule that the bot breaks."""
-    broken = [*_tools(bot), *_keypad(bot)]
+    broken = [*_tools(bot), *_keypad(bot), *_brain(bot), *_mcp(bot), *_flow(bot)]
     seen: set[str] = set()
     for index, intent in enumerate(bot.knowledge.intents):
         place = ("knowledge", "intents", index)
@@ -36,6 +41,55 @@ def _tools(bot: Bot) -> Iterator[Broken]:
             yield ("tools", index, "parameters", "properties"), "must be a mapping"
 
 
+def _brain(bot: Bot) -> Iterator[Broken]:
+    remote = bot.brain.remote
+    if bot.brain.webhook and bot.brain.grpc:
+        yield ("brain", "grpc"), "a bot has one brain: webhook or grpc"
+    if remote and bot.residency and remote.zone not in bot.residency:
+        yield (
+            ("brain", bot.brain.kind, "zone"),
+            f"is {remote.zone or 'not given'!r}, but this bot's calls may not leave "
+            f"{', '.join(bot.residency)}",
+        )
+    if bot.brain.opens and not remote:
+        yield (
+            ("brain", "opens"),
+            "needs a webhook or grpc; a language engine has a `greeting`",
+        )
+    if bot.brain.webhook and not bot.brain.webhook.secret:
+        yield ("brain", "webhook", "secret"), "is missing: requests are signed with it"
+
+
+def _mcp(bot: Bot) -> Iterator[Broken]:
+    names = [server.name for server in bot.mcp]
+    for index, server in enumerate(bot.mcp):
+        if names.count(server.name) > 1:
+            yield ("mcp", index, "name"), f"another server is named {server.name!r}"
+        for place, tool in enumerate(server.tools):
+            if len(server.tool(tool).name) > MAX_NAME:
+                yield (
+                    ("mcp", index, "tools", place),
+                    f"with its server's name too long ({MAX_NAME})",
+                )
+
+
+def _flow(bot: Bot) -> Iterator[Broken]:
+    states = bot.flow.states if bot.flow else {}
+    if bot.flow and bot.flow.start not in states:
+        yield ("flow", "start"), f"there is no state {bot.flow.start!r}"
+    tools = [*(t.name for t in bot.tools), *(s.tool(t).name for s in bot.mcp for t in s.tools)]
+    known = {"tools": tools, "intents": [intent.name for intent in bot.knowledge.intents]}
+    for name, state in states.items():
+        place = ("flow", "states", name)
+        for field, names in known.items():
+            for index, each in enumerate(getattr(state, field) or ()):
+                if each not in names:
+                    yield (*place, field, index), f"there is no {each!r} among the bot's {field}"
+        strange = [target for target in state.goes_to if target not in states]
+        for target in strange:
+            yield (*place, "goes_to", target), f"there is no state {target!r}"
+
+
 def _keypad(bot: Bot) -> Iterator[Broken]:
     keypad = bot.keypad
     for keys in keypad.menu:
@@ -46,17 +100,21 @@ def _keypad(bot: Bot) -> Iterator[Broken]:
             yield place, f"{keypad.terminator!r} ends an input, so it can only be all of it"
     if keypad.secret_meaning and not keypad.secret:
         yield ("keypad", "secret_meaning"), "is for a keypad that is secret"
+    asks = bot.brain.remote or "ask_digits" in bot.built_in
     for index, tool in enumerate(bot.tools):
-        if tool.secret_digits and not keypad.secret:
+        if tool.secret_digits and not (keypad.secret or asks):
             yield ("tools", index, "secret_digits"), "needs a keypad that is secret"
 
 
 def _intent(bot: Bot, intent: Intent) -> Iterator[Broken]:
-    known = [*BUILT_IN, *(tool.name for tool in bot.tools)]
+    known = [*_BY_INTENT, *(tool.name for tool in bot.tools)]
     if intent.tool and intent.tool not in known:
         yield ("tool",), f"there is no tool {intent.tool!r}; there are: {', '.join(sorted(known))}"
-    if (intent.tool == TRANSFER) != bool(intent.target):
-        yield ("target",), "an intent has a target if and only if its tool is 'transfer'"
+    if (intent.tool in _AIMED) != bool(intent.target):
+        tools = ", ".join(repr(tool) for tool in _AIMED)
+        yield ("target",), f"an intent has a target if and only if its tool is one of {tools}"
+    if intent.tool == GO_TO and intent.target not in (bot.flow.states if bot.flow else ()):
+        yield ("target",), f"the flow has no state {intent.target!r}"
     if not intent.reply and not intent.tool:
         yield ("reply",), "an intent without a tool must say something"
     for index, slot in enumerate(intent.slots):
@@ -72,7 +130,7 @@ def _slot(bot: Bot, intent: Intent, slot: Slot) -> Iterator[tuple[str, str]]:
     if (slot.kind == "choice") != bool(slot.choices):
         yield "choices", "a slot has choices if and only if its kind is 'choice'"
     tool = bot.tool(intent.tool)
-    declared = tool.parameters.get("properties") if tool else None
+    declared = tool.parameters.get("properties") if isinstance(tool, HttpTool) else None
     if isinstance(declared, dict) and declared and slot.name not in declared:
         yield "name", f"the tool {intent.tool!r} has no parameter {slot.name!r}"
 

@@ -371,6 +371,7 @@ class SentencePlanned(_message.Message):
     SENTENCE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
+    ASIDE_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Required. Turn that it belongs to."""
     sentence: _builtins.int
@@ -381,6 +382,8 @@ class SentencePlanned(_message.Message):
     """Optional. Engine that found the words; empty where they stand in the bot's file or come from an
     application.
     """
+    aside: _builtins.bool
+    """Optional. Whether it only bridges a wait: it is no part of what the brain answered."""
     def __init__(
         self,
         *,
@@ -388,10 +391,11 @@ class SentencePlanned(_message.Message):
         sentence: _builtins.int = ...,
         text: _builtins.str = ...,
         engine: _builtins.str = ...,
+        aside: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "sentence", b"sentence", "text", b"text", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aside", b"aside", "engine", b"engine", "sentence", b"sentence", "text", b"text", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,6 +894,7 @@ class CompactedSentence(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
+    ASIDE_FIELD_NUMBER: _builtins.int
     sentence: _builtins.int
     """Required. Its number within the call."""
     text: _builtins.str
@@ -898,6 +903,8 @@ class CompactedSentence(_message.Message):
     """Required once its audio is complete. Bot offset of its first sample."""
     end_offset: _builtins.int
     """Required once its audio is complete. Bot offset behind its last sample."""
+    aside: _builtins.bool
+    """Optional. Whether it only bridged a wait."""
     def __init__(
         self,
         *,
@@ -905,10 +912,11 @@ class CompactedSentence(_message.Message):
         text: _builtins.str = ...,
         start_offset: _builtins.int | None = ...,
         end_offset: _builtins.int | None = ...,
+        aside: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_end_offset", b"_end_offset", "_start_offset", b"_start_offset", "end_offset", b"end_offset", "start_offset", b"start_offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_offset", b"_end_offset", "_start_offset", b"_start_offset", "end_offset", b"end_offset", "sentence", b"sentence", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_offset", b"_end_offset", "_start_offset", b"_start_offset", "aside", b"aside", "end_offset", b"end_offset", "sentence", b"sentence", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__end_offset: _TypeAlias = _typing.Literal["end_offset"]  # noqa: Y015
     _WhichOneofArgType__end_offset: _TypeAlias = _typing.Literal["_end_offset", b"_end_offset"]  # noqa: Y015
