@@ -20,6 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicemesh.errors import Refused, Superseded, Unavailable, VoicemeshError
+from voicemesh.reopening import FULL_ATTEMPTS, backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,12 +33,6 @@ OPEN_SECONDS = 8.0
 """How long a caller is kept waiting for the first session."""
 SILENCE_SECONDS = 0.3
 """How long audio may be on the way without anything being received."""
-ATTEMPTS_AT_ONCE = 3
-"""Two on the normal route, and one with the order of regions reversed."""
-FULL_ATTEMPTS = 3
-"""Refusals after which a new call is told that the mesh is full."""
-FIRST_BACKOFF_SECONDS = 0.1
-LAST_BACKOFF_SECONDS = 1.0
 STEADY_SECONDS = 5.0
 """How long a session has to stand for the next break not to count as one more attempt."""
 MOVE_MARGIN_SECONDS = 1.0
@@ -249,19 +244,13 @@ class LinkState:
         if not self._ever_up and now - self._began >= OPEN_SECONDS:
             return self._give_up(Unavailable("no orchestrator could be found"))
         self._attempt += 1
-        wait = self._backoff()
+        wait = backoff(self._attempt, self._jitter())
         if wait == 0:
             return self._dial(now)
         self._due = now + wait
         if self.phase is LinkPhase.OPENING:
             self.phase = LinkPhase.WAITING
         return []
-
-    def _backoff(self) -> float:
-        if self._attempt <= ATTEMPTS_AT_ONCE:
-            return 0
-        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(self._attempt - ATTEMPTS_AT_ONCE - 1, 10)
-        return min(doubled, LAST_BACKOFF_SECONDS) * (0.5 + self._jitter() / 2)
 
     def _dial(self, now: float) -> list[Command]:
         self._stream += 1

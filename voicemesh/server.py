@@ -54,13 +54,18 @@ class LiveStreams:
         """Whether new ones are turned away for good."""
         return self._draining
 
+    @staticmethod
+    def full(count: int, limit: int) -> bool:
+        """Whether one more would be too many; `voicemesh simulate` asks the same."""
+        return count >= limit
+
     @contextmanager
     def admit(self) -> Iterator[None]:
         """Hold one place; raise Unavailable when draining, Refused when full."""
         if self._draining:
             telemetry.REFUSED.labels("draining").inc()
             raise Unavailable("this replica is draining", reason="DRAINING")
-        if self._count >= self._limit:
+        if self.full(self._count, self._limit):
             telemetry.REFUSED.labels("full").inc()
             raise Refused(f"this replica serves {self._limit} streams at most", limit=self._limit)
         self._count += 1
