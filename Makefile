@@ -43,7 +43,7 @@ check: lint proto-check ## everything that needs no running
 
 test: $(STAMP) ## all tests
 	# Two meshes at a time are much for two cores: what fails beside another is tried alone.
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder \
 	  || $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none
 
 chaos: $(STAMP) ## two minutes of killed, frozen and cut off processes: the same each time, and others

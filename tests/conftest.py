@@ -6,12 +6,13 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import Phase, settings
 
 from tests.support.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 DEADLINE_SECONDS = 120.0
 
@@ -29,6 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write scenario files as they run now")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Those that wait for real time first, so that the short ones fill what is left at the end.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for the tests of a module, where they share something that lives on it."""
+    with asyncio.Runner() as shared:
+        yield shared
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
@@ -40,6 +53,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     async def bounded() -> None:
         await asyncio.wait_for(test(**arguments), None if virtual else DEADLINE_SECONDS)
 
+    if "runner" in pyfuncitem.fixturenames:
+        pyfuncitem._request.getfixturevalue("runner").run(bounded())
+        return True
     factory = VirtualTimeLoop if virtual else asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(bounded())

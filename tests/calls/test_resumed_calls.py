@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.clients.from_node import missing, node_call
-from tests.support.mesh import running_mesh
+from tests.support.mesh import held, running_mesh, whole
 from voicemesh.api.call.v1 import call_pb2
 from voicemesh.audio import AudioFormat, Encoding, tonetext, write_wav
 from voicemesh.client import (
@@ -29,7 +29,7 @@ from voicemesh.client.line import open_line
 from voicemesh.errors import Denied, Superseded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from mesh.local import LocalMesh
@@ -48,6 +48,11 @@ def answers() -> list[str]:
     for turn, line in enumerate(LINES, 1):
         said += [f"You said: {line}.", f"That was turn {turn}."]
     return said
+
+
+@pytest.fixture(scope="module")
+def mesh(runner: asyncio.Runner) -> Iterator[LocalMesh]:
+    yield from held(runner, gateways())
 
 
 @asynccontextmanager
@@ -132,16 +137,16 @@ def longest_gap(call: Call) -> float:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_a_killed_gateway_is_not_noticed(moment: str) -> None:
+async def test_a_killed_gateway_is_not_noticed(mesh: LocalMesh, moment: str) -> None:
     fmt = WIDE if moment == "while_the_bot_speaks" else PHONE
-    async with gateways() as mesh:
-        steps = await script(mesh, fmt)
-        async with Call.place(mesh.edge_target, bot="echo", caller_format=fmt) as call:
-            talk = asyncio.create_task(perform(call, steps))
-            await until(call, MOMENTS[moment])
-            struck = call.clock()
-            os.kill(await process(mesh, call.started.replica), signal.SIGKILL)
-            await talk
+    await whole(mesh)
+    steps = await script(mesh, fmt)
+    async with Call.place(mesh.edge_target, bot="echo", caller_format=fmt) as call:
+        talk = asyncio.create_task(perform(call, steps))
+        await until(call, MOMENTS[moment])
+        struck = call.clock()
+        os.kill(await process(mesh, call.started.replica), signal.SIGKILL)
+        await talk
     assert_whole(call)
     (resumed,) = call.resumes
     assert resumed.replica != call.started.replica
@@ -149,44 +154,44 @@ async def test_a_killed_gateway_is_not_noticed(moment: str) -> None:
     assert longest_gap(call) < LONGEST_GAP_SECONDS
 
 
-async def test_one_gateway_after_another_may_die() -> None:
-    async with gateways() as mesh:
-        steps = await script(mesh, PHONE)
-        async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
-            talk = asyncio.create_task(perform(call, steps))
-            for turn in range(1, 4):
-                await until(call, lambda call: len(call.turns) > len(call.resumes))
-                holder = call.resumes[-1].replica if call.resumes else call.started.replica
-                os.kill(await process(mesh, holder), signal.SIGKILL)
-                await resumed(call, turn)
-            await talk
+async def test_one_gateway_after_another_may_die(mesh: LocalMesh) -> None:
+    await whole(mesh)
+    steps = await script(mesh, PHONE)
+    async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
+        talk = asyncio.create_task(perform(call, steps))
+        for turn in range(1, 4):
+            await until(call, lambda call: len(call.turns) > len(call.resumes))
+            holder = call.resumes[-1].replica if call.resumes else call.started.replica
+            os.kill(await process(mesh, holder), signal.SIGKILL)
+            await resumed(call, turn)
+        await talk
     assert_whole(call)
 
 
-async def test_a_frozen_gateway_is_left_and_fenced_when_it_wakes() -> None:
-    async with gateways() as mesh:
-        steps = await script(mesh, PHONE)
-        async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
-            talk = asyncio.create_task(perform(call, steps))
-            await until(call, MOMENTS["while_the_caller_speaks"])
-            frozen = await process(mesh, call.started.replica)
-            os.kill(frozen, signal.SIGSTOP)
-            try:
-                await until(call, lambda call: bool(call.resumes))
-            finally:
-                os.kill(frozen, signal.SIGCONT)
-            await talk
+async def test_a_frozen_gateway_is_left_and_fenced_when_it_wakes(mesh: LocalMesh) -> None:
+    await whole(mesh)
+    steps = await script(mesh, PHONE)
+    async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
+        talk = asyncio.create_task(perform(call, steps))
+        await until(call, MOMENTS["while_the_caller_speaks"])
+        frozen = await process(mesh, call.started.replica)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            await until(call, lambda call: bool(call.resumes))
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        await talk
     assert_whole(call)
 
 
-async def test_a_gateway_that_drains_is_left_without_a_sound() -> None:
-    async with gateways() as mesh:
-        steps = await script(mesh, PHONE)
-        async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
-            talk = asyncio.create_task(perform(call, steps))
-            await until(call, MOMENTS["while_the_caller_speaks"])
-            os.kill(await process(mesh, call.started.replica), signal.SIGTERM)
-            await talk
+async def test_a_gateway_that_drains_is_left_without_a_sound(mesh: LocalMesh) -> None:
+    await whole(mesh)
+    steps = await script(mesh, PHONE)
+    async with Call.place(mesh.edge_target, bot="echo", caller_format=PHONE) as call:
+        talk = asyncio.create_task(perform(call, steps))
+        await until(call, MOMENTS["while_the_caller_speaks"])
+        os.kill(await process(mesh, call.started.replica), signal.SIGTERM)
+        await talk
     assert_whole(call)
     (resumed,) = call.resumes
     assert resumed.replica != call.started.replica
@@ -237,20 +242,20 @@ async def held_twice(mesh: LocalMesh) -> None:
 @pytest.mark.skipif(missing(), reason="node and npm are not installed")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "drained"])
 async def test_a_caller_from_protos_alone_survives_it_too(
-    number: signal.Signals, tmp_path: Path
+    mesh: LocalMesh, number: signal.Signals, tmp_path: Path
 ) -> None:
     clips = []
     for row, line in enumerate(LINES):
         clips.append(tmp_path / f"{row}.wav")
         write_wav(clips[-1], 8000, tonetext.encode(line, 8000))
-    async with gateways() as mesh:
-        addresses = ",".join(mesh.edge_addresses)
-        talk = asyncio.create_task(node_call(addresses, "echo", *clips))
-        holder = await gateway_with_a_call(mesh)
-        # Two and a half seconds into the call the caller is saying its first line.
-        await asyncio.wait({talk}, timeout=2.5)
-        os.kill(await process(mesh, holder), number)
-        told = await talk
+    await whole(mesh)
+    addresses = ",".join(mesh.edge_addresses)
+    talk = asyncio.create_task(node_call(addresses, "echo", *clips))
+    holder = await gateway_with_a_call(mesh)
+    # Two and a half seconds into the call the caller is saying its first line.
+    await asyncio.wait({talk}, timeout=2.5)
+    os.kill(await process(mesh, holder), number)
+    told = await talk
     assert told["ended"] == "END_REASON_CALLER_HUNG_UP"
     (resumed,) = told["resumes"]
     assert resumed["gateway"] != holder == told["gateway"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from mesh.local import LocalMesh
 from mesh.topology import LOCAL, load, on_free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from mesh.topology import Tuning
+
+WHOLE_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -43,3 +47,24 @@ async def running_mesh(
         )
         async with mesh:
             yield mesh
+
+
+def held(
+    runner: asyncio.Runner, meshes: AbstractAsyncContextManager[LocalMesh]
+) -> Iterator[LocalMesh]:
+    """Yield a mesh that several tests use, one after another: the body of a module's fixture."""
+    stack = AsyncExitStack()
+    mesh = runner.run(stack.enter_async_context(meshes))
+    try:
+        yield mesh
+    finally:
+        runner.run(stack.aclose())
+
+
+async def whole(mesh: LocalMesh) -> None:
+    """Return once everything serves again that an earlier test has hurt."""
+    async with asyncio.timeout(WHOLE_SECONDS):
+        while True:
+            if all(each.state == "serving" for each in (await mesh.status()).processes):
+                return
+            await asyncio.sleep(0.05)
