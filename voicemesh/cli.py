@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voicemesh.commands import bench, bots, call, chaos, emulate, evaluate, units
+from voicemesh.commands import bench, bots, call, chaos, conform, emulate, evaluate, units
 from voicemesh.errors import VoicemeshError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def build() -> typer.Typer:
             typer.echo(f"voicemesh: the part {entry.name!r} is not usable: {error}", err=True)
             continue
         register(app)
-    for own in (call, emulate, bots, evaluate, bench, chaos, units):
+    for own in (call, emulate, bots, evaluate, conform, bench, chaos, units):
         own.register(app)
     return app
 
