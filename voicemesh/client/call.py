@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from voicemesh.audio import Decoder, Encoder, internal_rate, rescale, write_wav
 from voicemesh.client import convert
@@ -24,10 +24,11 @@ from voicemesh.client.lines import Lines
 from voicemesh.client.mouth import FRAME_SECONDS, CallerClock, Mouth
 from voicemesh.client.playback import Playback
 from voicemesh.client.request import Request, Wishes
-from voicemesh.errors import DeadlineMissed, InvalidInput, Unavailable, VoicemeshError
+from voicemesh.client.saying import Saying, check_digits
+from voicemesh.errors import DeadlineMissed, Unavailable, VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     import grpc.aio
@@ -35,25 +36,12 @@ if TYPE_CHECKING:
     from voicemesh.api.call.v1 import call_pb2
     from voicemesh.audio import Samples
     from voicemesh.client.events import Event, Started
-    from voicemesh.client.mouth import Utterance
+    from voicemesh.client.saying import Said
 
 MAX_EVENTS = 20_000
 """Events kept for a reader who does not come: about six minutes of audio. Then the oldest go."""
 GOODBYE_SECONDS = 10.0
 """How long a gateway may take to end a call that was hung up."""
-DIGITS = frozenset("0123456789*#ABCD")
-
-
-class Said:
-    """Speech that was queued; await it to wait until it was said, or the call was over."""
-
-    def __init__(self, utterance: Utterance, done: asyncio.Future[None]) -> None:
-        self.utterance = utterance
-        self._done = done
-
-    def __await__(self) -> Generator[Any, None, Utterance]:
-        yield from asyncio.shield(self._done).__await__()
-        return self.utterance
 
 
 class Call:
@@ -90,7 +78,7 @@ class Call:
         self._lines = Lines(target, request.to_proto(), self, request.caller_format.rate, clock)
         self._encoder = Encoder(request.caller_format, request.caller_format.rate)
         self._decoder = Decoder(heard, heard.rate)
-        self._saying: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._saying = Saying(self.mouth)
         self._hung_up = False
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._failure: VoicemeshError | None = None
@@ -126,18 +114,12 @@ class Call:
 
     def say(self, samples: Samples) -> Said:
         """Queue speech at the caller's rate; await what is returned to wait until it was said."""
-        utterance = self.mouth.say(samples)
-        done = asyncio.get_running_loop().create_future()
-        if self._over.is_set():
-            done.set_result(None)
-        self._saying.append((utterance.end, done))
-        return Said(utterance, done)
+        return self._saying.say(samples)
 
     def dtmf(self, digits: str) -> None:
         """Press keys, one after another."""
+        check_digits(digits)
         for digit in digits:
-            if digit not in DIGITS:
-                raise InvalidInput("digits", f"{digit!r} is not one of 0-9, *, #, A-D")
             self._lines.kept.key(self.mouth.next_offset, convert.dtmf_request(digit))
         self._lines.sent()
 
@@ -230,7 +212,7 @@ class Call:
     def _finish(self) -> None:
         self._over.set()
         self._lines.over()
-        self._tell_said(None)
+        self._saying.over()
         self._notify()
 
     async def _speak(self) -> None:
@@ -243,7 +225,7 @@ class Call:
             self._lines.tick()
             if not self._hung_up:
                 self._send_frame()
-                self._tell_said(self.mouth.next_offset)
+                self._saying.moved()
 
     def _send_frame(self) -> None:
         frame = self.mouth.frame()
@@ -253,12 +235,6 @@ class Call:
             self._lines.kept.audio(frame.offset, frame.samples.size, message)
             self._lines.sent()
         self.sent.tick(self.clock())
-
-    def _tell_said(self, until: int | None) -> None:
-        while self._saying and (until is None or self._saying[0][0] <= until):
-            done = self._saying.popleft()[1]
-            if not done.done():
-                done.set_result(None)
 
     def _notify(self) -> None:
         self._changed.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,11 +14,11 @@ import numpy as np
 from voicemesh.audio import write_wav
 from voicemesh.carriers.dialect import DialectSettings
 from voicemesh.client.answers import answers
-from voicemesh.client.call import DIGITS, Said
 from voicemesh.client.mouth import FRAME_SECONDS, CallerClock, Mouth
+from voicemesh.client.saying import Saying, check_digits
 from voicemesh.emulate.carrier import EmulatedCarrier, natural_start
 from voicemesh.emulate.link import open_link
-from voicemesh.errors import DeadlineMissed, InvalidInput
+from voicemesh.errors import DeadlineMissed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from voicemesh.client.answers import Answer
     from voicemesh.client.events import Turn
     from voicemesh.client.playback import Playback
+    from voicemesh.client.saying import Said
     from voicemesh.emulate.link import Link
 
 GOODBYE_SECONDS = 5.0
@@ -83,7 +83,7 @@ class CarrierCall:
         self._frames_at_once = max(1, dialect.capabilities.frame_ms // int(FRAME_SECONDS * 1000))
         self._unsent: list[Samples] = []
         self._link: Link
-        self._saying: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._saying = Saying(self.mouth)
         self.hung_up = False
         """Whether the caller ended the call."""
         self._over = asyncio.Event()
@@ -132,18 +132,12 @@ class CarrierCall:
 
     def say(self, samples: Samples) -> Said:
         """Queue speech at the carrier's rate; await what is returned to wait until it was said."""
-        utterance = self.mouth.say(samples)
-        done = asyncio.get_running_loop().create_future()
-        if self.over:
-            done.set_result(None)
-        self._saying.append((utterance.end, done))
-        return Said(utterance, done)
+        return self._saying.say(samples)
 
     def dtmf(self, digits: str) -> None:
         """Press keys, one after another."""
+        check_digits(digits)
         for digit in digits:
-            if digit not in DIGITS:
-                raise InvalidInput("digits", f"{digit!r} is not one of 0-9, *, #, A-D")
             self._link.send(self.carrier.press(digit))
 
     def hang_up(self) -> None:
@@ -189,7 +183,7 @@ class CarrierCall:
     def closed(self, code: int, reason: str) -> None:
         self.close_code, self.close_reason = code, reason
         self._over.set()
-        self._tell_said(None)
+        self._saying.over()
         self._notify()
 
     async def _speak(self) -> None:
@@ -211,13 +205,7 @@ class CarrierCall:
             self._link.send(self.carrier.sound(np.concatenate(self._unsent)))
             self._unsent.clear()
         self.sent.tick(self.clock())
-        self._tell_said(self.mouth.next_offset)
-
-    def _tell_said(self, until: int | None) -> None:
-        while self._saying and (until is None or self._saying[0][0] <= until):
-            done = self._saying.popleft()[1]
-            if not done.done():
-                done.set_result(None)
+        self._saying.moved()
 
     def _notify(self) -> None:
         self._changed.set()
