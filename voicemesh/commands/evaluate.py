@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from voicemesh.client import parse_format
+from voicemesh.commands import legs
 from voicemesh.commands.places import find
 from voicemesh.evaluation import ClipResult, Normaliser, evaluate, load_clips, score
 from voicemesh.evaluation.speech import Listening
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
     evaluation = typer.Typer(help="Measure a running mesh.", no_args_is_help=True)
     evaluation.callback()(_eval)
     evaluation.command("speech")(speech)
+    evaluation.command("legs")(legs.compare)
     app.add_typer(evaluation, name="eval")
 
 

@@ -70,6 +70,14 @@ def natural_start(
     raise InvalidInput("dialect", f"{dialect.name} begins no call with a format of ours")
 
 
+def tells_keys(dialect: Dialect) -> bool:
+    """Return whether this carrier's socket tells what the caller presses."""
+    settings = DialectSettings()
+    carrier = EmulatedCarrier(dialect, natural_start(dialect, settings), settings)
+    carrier.begin()
+    return bool(carrier.press("1"))
+
+
 def _as_told(dialect: Dialect, settings: DialectSettings, asked: Began) -> Began | None:
     """Return what an application is told of a start; None if it cannot be made so."""
     application = dialect.application(settings)
