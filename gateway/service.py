@@ -85,7 +85,7 @@ class Gateway:
         """What is sealed for others to keep."""
         self.control: Room = Room(settings, self.tag, keys, self.bot)
         self.desk = Desk(self)
-        self.control.diallers.update(self.desk.diallers)
+        self.control.add(self.desk.diallers)
         self._doors = [door(self) for door in DOORS.values()]
         self.names = [name for door in self._doors for name in door.names]
         self._vad = vad

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.answering import told
 from gateway.answering.addresses import Addresses
 from gateway.answering.checks import CHECKS
-from gateway.control.carriers import load
+from gateway.control.carriers import CarrierDialler, load
 from gateway.control.dialling import TICKET
 from gateway.legs.beyond import Beyond
 from gateway.legs.reception import check_token
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.answering.told import Told
-    from gateway.control.carriers import CarrierDialler
+    from gateway.control.trunks import TrunkDialler
     from gateway.service import Gateway
     from voicemesh.carriers.answers.document import Document
     from voicemesh.carriers.auth.request import Request
@@ -56,12 +56,15 @@ class Desk:
                 "VOICEMESH_PUBLIC_URL: must be set, since carriers are told to come back to it",
                 field="VOICEMESH_PUBLIC_URL",
             )
-        self.diallers: Mapping[str, CarrierDialler] = {}
-        """Accounts by which calls are placed, by name."""
+        self.diallers: Mapping[str, CarrierDialler | TrunkDialler] = {}
+        """Accounts and trunks by which calls are placed, by name."""
         if settings.carriers:
-            self.diallers = load(Path(settings.carriers), addresses=self._addresses)
+            self.diallers = load(
+                Path(settings.carriers), addresses=self._addresses, mesh=settings.mesh
+            )
         # Of several accounts with a carrier the first is asked, and signs.
-        self._accounts = {each.carrier: each for each in reversed([*self.diallers.values()])}
+        accounts = [each for each in self.diallers.values() if isinstance(each, CarrierDialler)]
+        self._accounts = {each.carrier: each for each in reversed(accounts)}
         signing = {name: each.signing for name, each in self._accounts.items()}
         if settings.twilio_auth_token.get_secret_value() or "twilio" not in signing:
             signing["twilio"] = settings.twilio_auth_token

@@ -10,6 +10,11 @@
         caller: "+4930123456"            # shown where CreateCall says nothing
         webhook_secret: ${TELNYX_PUBLIC_KEY}   # what its webhooks are signed with, if they are
 
+      - name: trunk
+        carrier: sip                     # a trunk of the SIP file, by the mesh's SIP processes
+        application: provider            # the trunk's name there; default: the first
+        caller: "+4930123456"
+
 Carriers come back to `VOICEMESH_PUBLIC_URL`, or to an entry's own `stream_url` and `answer_url`.
 """
 
@@ -24,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from gateway.answering.addresses import Addresses
 from gateway.answering.checks import CHECKS
+from gateway.control.trunks import TrunkDialler
 from voicemesh.bots import document
 from voicemesh.carriers.answers.document import with_query
 from voicemesh.carriers.rest.control import Account, NewCall
@@ -38,6 +44,8 @@ if TYPE_CHECKING:
     from voicemesh.bots.document import Place
     from voicemesh.carriers.rest.control import CallControl
 
+SIP = "sip"
+"""What stands for a carrier where calls are placed by SIP."""
 LEAST_RING_SECONDS = 5
 _SIGN_BY_SECRET = ("twilio", "plivo")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -120,11 +128,15 @@ class CarrierDialler:
 
 
 def load(
-    file: Path, environ: Mapping[str, str] = os.environ, addresses: Addresses | None = None
-) -> dict[str, CarrierDialler]:
+    file: Path,
+    environ: Mapping[str, str] = os.environ,
+    addresses: Addresses | None = None,
+    mesh: str = "",
+) -> dict[str, CarrierDialler | TrunkDialler]:
     """Read a carriers file; raise Misconfigured with every problem, or the account's.
 
-    ``addresses`` is where carriers come back to, unless their entries say so.
+    ``addresses`` is where carriers come back to, unless their entries say so; by ``mesh`` SIP
+    processes are reached.
     """
     ours = addresses or Addresses("")
     hint = "a carriers file is a mapping with the key `carriers`"
@@ -132,12 +144,17 @@ def load(
     if isinstance(found, list):
         raise Misconfigured("\n".join(map(str, found)), reason="BAD_CARRIERS", file=file)
     for entry in found.carriers:
-        if not (ours or (entry.stream_url and entry.answer_url)):
+        if entry.carrier != SIP and not (ours or (entry.stream_url and entry.answer_url)):
             raise Misconfigured(
                 f"{file}: {entry.name}: set VOICEMESH_PUBLIC_URL, or stream_url and answer_url: "
                 "an answered call must come back"
             )
-    return {entry.name: _dialler(file, entry, environ, ours) for entry in found.carriers}
+    return {
+        entry.name: TrunkDialler(entry.application, entry.caller, mesh)
+        if entry.carrier == SIP
+        else _dialler(file, entry, environ, ours)
+        for entry in found.carriers
+    }
 
 
 def _dialler(
@@ -171,7 +188,7 @@ def _broken(found: CarriersFile) -> Iterator[tuple[Place, str]]:
         if entry.name in seen:
             yield (*place, "name"), f"another carrier is named {entry.name!r}"
         seen.add(entry.name)
-        if entry.carrier not in CONTROLS:
-            yield (*place, "carrier"), f"is none of {', '.join(sorted(CONTROLS))}"
+        if entry.carrier not in (*CONTROLS, SIP):
+            yield (*place, "carrier"), f"is none of {', '.join(sorted((*CONTROLS, SIP)))}"
         if entry.webhook_secret and entry.carrier not in CHECKS:
             yield (*place, "webhook_secret"), f"{entry.carrier} signs no webhooks"

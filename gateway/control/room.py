@@ -12,16 +12,18 @@ from gateway.control.elsewhere import Elsewhere
 from gateway.control.follower import duration
 from gateway.control.keys import Keys
 from gateway.control.placing import Placing
+from gateway.control.trunks import TrunkDialler
 from gateway.control.watching import Watchers
 from gateway.recording import Recordings
 from voicemesh.api.control.v1 import event_pb2
 from voicemesh.errors import OutOfOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gateway.config import GatewaySettings
     from gateway.control.calls import Held
+    from gateway.control.carriers import CarrierDialler
     from gateway.control.dialling import Dialler
     from gateway.convert import CallFacts
     from gateway.live import LiveCall
@@ -50,6 +52,13 @@ class Room:
         self.elsewhere: Elsewhere
         folder = settings.recordings
         self._recordings = Recordings(Path(folder) if folder else None)
+
+    def add(self, diallers: Mapping[str, CarrierDialler | TrunkDialler]) -> None:
+        """Place calls by these, too."""
+        for dialler in diallers.values():
+            if isinstance(dialler, TrunkDialler):
+                dialler.tell = self.placing.told
+        self.diallers.update(diallers)
 
     def start(self) -> None:
         """Open the way to the other gateways."""

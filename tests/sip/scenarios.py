@@ -137,6 +137,14 @@ class Scenario:
         self._steps.append('<recv request="ACK"/>')
         return self
 
+    def rung(self) -> Scenario:
+        """Ring until the caller gives up."""
+        self._steps.append('<recv request="INVITE"/>')
+        self._answer(180, "Ringing", tag=_TAG)
+        self._steps.append('<recv request="CANCEL"/>')
+        self._answer(200, tag=_TAG)
+        return self
+
     def registered(self) -> Scenario:
         """Wait for a registration with the right password."""
         self._steps.append('<recv request="REGISTER"/>')

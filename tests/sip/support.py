@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import os
 import shutil
 import socket
 import struct
@@ -38,10 +38,24 @@ needs_sipp = pytest.mark.skipif(
 )
 
 
+_PORTS = itertools.cycle(range(25000, 31980, 20))
+_TAKEN: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a port that is free with UDP and TCP, and so are the next and those of its RTP."""
-    # Tests run in two processes with neighbouring ids, which must not look in the same place.
-    for port in range(25000 + os.getpid() % 20 * 320, 32000, 20):
+    """Return a port that is free with UDP and TCP, and so are the next three, for this process.
+
+    Processes that test at the same time tell each other what they have taken: the same port of
+    another loopback address, bound until they end.
+    """
+    for port in itertools.islice(_PORTS, 349):
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.1.1", port))
+        except OSError:
+            mark.close()
+            continue
+        _TAKEN.append(mark)
         if all(_free(port + step) for step in range(4)):
             return port
     raise AssertionError("no port is free")
@@ -71,15 +85,20 @@ class PhoneMesh:
         files = sorted((self.folder / "records").glob("*.json"), key=lambda f: f.stat().st_mtime)
         return [json.loads(file.read_text()) for file in files]
 
-    async def record(self, count: int = 1) -> dict[str, Any]:
-        """Wait for so many records; return the last."""
-        await until(lambda: len(self.records) >= count)
-        return self.records[count - 1]
+    async def record(self, user: str) -> dict[str, Any]:
+        """Wait for the record of the call to or from somebody; return it."""
+        await until(lambda: any(_with(each, user) for each in self.records))
+        return next(each for each in self.records if _with(each, user))
 
     @property
     def log(self) -> str:
         """What the SIP process logged."""
         return self.mesh.home.log("sip-0").read_text()
+
+
+def _with(record: Mapping[str, Any], user: str) -> bool:
+    started = next(entries(record, "call_started"))
+    return any(started.get(side, "").startswith(f"sip:{user}@") for side in ("caller", "callee"))
 
 
 @asynccontextmanager
@@ -94,7 +113,7 @@ async def phone_mesh(
         folder = Path(name)
         listen = {"address": "127.0.0.1", "port": port, **file.pop("listen", {})}
         told = {"listen": listen, "numbers": {"*": "echo"}, **file}
-        (folder / "sip.yaml").write_text(yaml.safe_dump(told))
+        (folder / "sip.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
         mesh = LocalMesh(
             with_phones(on_free_ports(load(LOCAL))),
             models=models,
@@ -219,11 +238,10 @@ class Listening:
 
 
 @asynccontextmanager
-async def sipp_listens(folder: Path, scenario: str) -> AsyncIterator[Listening]:
-    """Have sipp wait for one call, which goes as a scenario says."""
+async def sipp_listens(folder: Path, scenario: str, port: int) -> AsyncIterator[Listening]:
+    """Have sipp wait at a port for one call, which goes as a scenario says."""
     file = folder / "called.xml"
     file.write_text(scenario)
-    port = free_port()
     command = ("sipp", "-sf", str(file), "-m", "1", "-nostdin", "-i", "127.0.0.1", "-p", str(port))
     traced = ("-trace_msg", "-message_file", str(folder / "called.log"))
     task = asyncio.create_task(run(*command, *traced, seconds=60, cwd=folder))

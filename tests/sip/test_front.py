@@ -121,7 +121,7 @@ async def test_a_call_through_the_front(tmp_path: Path) -> None:
         await phone.event("done")
         await phone.say("Goodbye.")
         await phone.event("closed")
-        record = await phones.record()
+        record = await phones.record("1001")
     assert caller_words(record) == ["first of all", "Goodbye."]
     assert [each["digits"] for each in entries(record, "digits_pressed")] == ["7"]
     assert record["reason"] == "bot_hung_up"

@@ -11,10 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from demo import story
 from tests.sip.support import caller_words, entries, phone_mesh, softphone
-from voicemesh.audio import AudioFormat, Encoding
-from voicemesh.client import Speaker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +50,7 @@ async def test_tls_and_srtp(tmp_path: Path) -> None:
     account = {"transport": "tls", "extra_params": ["mediaenc=srtp-mand"]}
     async with phone_mesh(listen=listen, srtp="required") as phones:
         async with softphone(tmp_path, account=account, lines=["sip_verify_server no"]) as phone:
-            phone.do("dial", to=f"sip:1001@127.0.0.1:{phones.port + 1};transport=tls")
+            phone.do("dial", to=f"sip:secure@127.0.0.1:{phones.port + 1};transport=tls")
             await phone.event("established")
             await phone.hears("Hello, this is the echo.")
             await phone.say("first of all")
@@ -69,7 +66,7 @@ async def test_tls_and_srtp(tmp_path: Path) -> None:
             understood = (await phone.event("words"))["words"]
             await phone.say("Goodbye.")
             await phone.event("closed")
-        record = await phones.record()
+        record = await phones.record("secure")
     assert caller_words(record) == ["first of all", "Goodbye."]
     assert "".join(each["digits"] for each in entries(record, "digits_pressed")) == "42"
     assert record["reason"] == "bot_hung_up"
@@ -78,35 +75,16 @@ async def test_tls_and_srtp(tmp_path: Path) -> None:
     assert planned & set(understood)
 
 
-@pytest.mark.models
-async def test_a_spoken_question(tmp_path: Path) -> None:
-    async with phone_mesh("embedded", numbers={"*": story.BOT}) as phones:
-        async with Speaker.at(phones.mesh.mesh_address) as speaker:
-            question = await speaker.speak(story.QUESTION, AudioFormat(Encoding.MULAW, 8000))
-        async with softphone(tmp_path) as phone:
-            phone.do("dial", to=f"sip:+4930123456@127.0.0.1:{phones.port}")
-            await phone.event("established")
-            await phone.hears_more(2)
-            await phone.say_sound(question)
-            await phone.hears_more(2)
-            phone.do("hang_up")
-            await phone.event("closed")
-        record = await phones.record()
-    assert "opening hours on saturday" in " ".join(caller_words(record)).lower()
-    said = " ".join(each["text"] for each in entries(record, "sentence_planned"))
-    assert "nine until noon" in said
-
-
 async def test_wideband_and_a_transfer(tmp_path: Path) -> None:
     account = {"audio_codecs": ["g722/16000/1"]}
     async with phone_mesh(codecs=["g722", "pcmu"]) as phones:
         async with softphone(tmp_path, account=account, rate=16000) as phone:
-            phone.do("dial", to=f"sip:1001@127.0.0.1:{phones.port}")
+            phone.do("dial", to=f"sip:wide@127.0.0.1:{phones.port}")
             await phone.event("established")
             await phone.hears("Hello, this is the echo.")
             await phone.say("Transfer me.")
             asked = await phone.event("transfer")
-        record = await phones.record()
+        record = await phones.record("wide")
     assert asked["text"] == "sip:+15550100@127.0.0.1"
     assert record["reason"] == "transferred"
     assert next(entries(record, "call_started"))["sample_rate_hertz"] == 16000

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from voicemesh.emulate.rtp import EVENT, MULAW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _STATUS = re.compile(r"SIP/2\.0 (\d{3}) ?([^\r\n]*)")
 _REQUEST = re.compile(r"([A-Z]+) \S+ SIP/2\.0\r?\n")
@@ -70,7 +73,6 @@ class Dialog:
     _sequence: int = 0
     _to: str = field(init=False)
     _there: str = field(init=False)
-    _leaving: bool = False
 
     def __post_init__(self) -> None:
         self._to, self._there = f"<{self.to}>", self.to
@@ -83,7 +85,6 @@ class Dialog:
     def bye(self) -> str:
         """Return the request that ends it."""
         self._sequence += 1
-        self._leaving = True
         return self._request("BYE")
 
     def receive(self, data: bytes) -> list[Outcome]:
@@ -124,10 +125,22 @@ class Dialog:
         sent = Send(f"SIP/2.0 {status}\r\n" + "\r\n".join(lines) + "\r\n\r\n" + body)
         if method == "BYE":
             return [sent, Over()]
+        if method != "REFER":
+            return [sent, Asked(method, "")]
         target = _URI.search(_header(text, "Refer-To"))
-        return [sent, Asked(method, target[1] if target else "")]
+        return [sent, Send(self._notify()), Asked(method, target[1] if target else "")]
 
-    def _request(self, method: str, body: str = "") -> str:
+    def _notify(self) -> str:
+        """Tell who sent us elsewhere that somebody answered there (RFC 3515)."""
+        self._sequence += 1
+        extra = (
+            "Event: refer",
+            "Subscription-State: terminated;reason=noresource",
+            "Content-Type: message/sipfrag;version=2.0",
+        )
+        return self._request("NOTIFY", "SIP/2.0 200 OK\r\n", extra)
+
+    def _request(self, method: str, body: str = "", extra: Sequence[str] = ()) -> str:
         branch = f"z9hG4bK{self.call_id}{method}{self._sequence}"
         lines = (
             f"{method} {self._there} SIP/2.0",
@@ -138,7 +151,8 @@ class Dialog:
             f"CSeq: {self._sequence} {method}",
             f"Contact: <sip:{self.caller}@{self.own}>",
             "Max-Forwards: 70",
-            *(["Content-Type: application/sdp"] if body else []),
+            *extra,
+            *(["Content-Type: application/sdp"] if body and not extra else []),
             f"Content-Length: {len(body)}",
         )
         return "\r\n".join(lines) + "\r\n\r\n" + body

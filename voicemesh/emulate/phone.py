@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from voicemesh.client.playback import Playback
+from voicemesh.client.playback import PAUSE_SECONDS, Playback
 from voicemesh.emulate.caller import EmulatedCaller
 from voicemesh.emulate.dialog import Answered, Asked, Dialog, Over, Refused, Send
 from voicemesh.emulate.rtp import RATE, Reader, Sender
@@ -65,6 +65,8 @@ class PhoneCall(EmulatedCaller):
         self._sip: asyncio.DatagramTransport
         self._rtp: asyncio.DatagramTransport
         self._there: tuple[str, int] | None = None
+        self._silence = 0
+        """Samples that came and were none of the bot's words."""
 
     @classmethod
     @asynccontextmanager
@@ -87,6 +89,7 @@ class PhoneCall(EmulatedCaller):
                 f"sip:{user}@{target}", f"{own[0]}:{own[1]}", media, caller, uuid.uuid4().hex
             )
             await call._ring()
+            stack.callback(call.hang_up)
             async with call._speaking():
                 yield call
                 call.hang_up()
@@ -147,9 +150,14 @@ class PhoneCall(EmulatedCaller):
 
     def _heard(self, packet: bytes) -> None:
         heard = self._reader.read(packet)
-        if heard is not None:
-            self.playback.arrive(heard.offset, heard.samples, self.clock())
-            self._came()
+        if heard is None:
+            return
+        silent = heard.offset - self._silence - self.playback.next_offset
+        if silent >= PAUSE_SECONDS * RATE:
+            # A pause, not a hole: phones send it as silence, and it is no part of what is said.
+            self._silence += silent
+        self.playback.arrive(heard.offset - self._silence, heard.samples, self.clock())
+        self._came()
 
     # What the caller does.
 

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.carriers.dialect import DialectSettings, Transport
@@ -32,7 +32,7 @@ from voicemesh.evaluation.speech import ClipResult
 from voicemesh.evaluation.watch import watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from voicemesh.api.control.v1 import event_pb2
@@ -64,7 +64,7 @@ STORY: tuple[Step, ...] = (
 )
 """A caller of the bot `frontdesk`."""
 BRIEF_STORY: tuple[Step, ...] = (
-    Interrupt(Say("Hello. What are your opening hours on Saturday?"), after_seconds=1.0),
+    Interrupt(Say("Sorry to interrupt. Is there parking at the practice?"), after_seconds=1.0),
     AwaitReply(),
     Press(f"{KEYS}#"),
     AwaitReply(),
@@ -76,6 +76,7 @@ PHONE = AudioFormat(Encoding.MULAW, 8000)
 END_SECONDS = 20.0
 """How long the bot may take to hang up when all was said."""
 
+Done = TypeVar("Done")
 Placed: TypeAlias = (
     "AbstractAsyncContextManager[Call] | AbstractAsyncContextManager[EmulatedCaller]"
 )
@@ -176,14 +177,14 @@ async def hold(
 
 async def _hold(way: Leg, steps: Sequence[Step], watch: Watch) -> Held:
     held = Held(way.name, " ".join(_words(steps)), keys_wanted=KEYS if way.keys else "")
-    ended = None
     try:
         async with AsyncExitStack() as stack:
             async with watch.lock:
                 call: Call | EmulatedCaller = await stack.enter_async_context(way.place())
-                ended = asyncio.create_task(watch.end(await watch.newest()))
-            stack.callback(ended.cancel)
-            await perform(call, steps)
+                # The bot speaks already.
+                performing = _task(stack, perform(call, steps))
+                ended = _task(stack, watch.end(await watch.newest()))
+            await performing
             _note(held, await asyncio.wait_for(ended, END_SECONDS))
             held.waits = [answer.seconds for answer in call.answers()]
             if isinstance(call, CarrierCall):
@@ -191,6 +192,12 @@ async def _hold(way: Leg, steps: Sequence[Step], watch: Watch) -> Held:
     except (VoicemeshError, TimeoutError) as error:
         held.error = str(error) or "the call did not end in time"
     return held
+
+
+def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
+    task = asyncio.create_task(work)
+    stack.callback(task.cancel)
+    return task
 
 
 def _words(steps: Sequence[Step]) -> list[str]:
