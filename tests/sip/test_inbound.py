@@ -20,7 +20,7 @@ from tests.sip.support import (
     until,
     voice,
 )
-from tests.support.background import in_background
+from tests.support.mesh import held
 from voicemesh.client import AwaitReply, Press, Say, perform
 from voicemesh.emulate import PhoneCall
 
@@ -32,9 +32,8 @@ pytestmark = [pytest.mark.slow, needs_sipp]
 
 
 @pytest.fixture(scope="module")
-def phones() -> Iterator[PhoneMesh]:
-    with in_background(phone_mesh(numbers={"refused": "nobody", "*": "echo"})) as running:
-        yield running
+def phones(runner: asyncio.Runner) -> Iterator[PhoneMesh]:
+    yield from held(runner, phone_mesh(numbers={"refused": "nobody", "*": "echo"}))
 
 
 async def test_a_call_with_words_digits_and_hold(tmp_path: Path, phones: PhoneMesh) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from tests.sip.support import (
     until,
     voice,
 )
-from tests.support.background import in_background
+from tests.support.mesh import held
 from voicemesh.api.sip.v1 import sip_pb2, sip_pb2_grpc
 from voicemesh.channel import open_channel
 
@@ -112,9 +113,8 @@ async def _far(folder: Path) -> AsyncIterator[Far]:
 
 
 @pytest.fixture(scope="module")
-def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
-    with in_background(_far(tmp_path_factory.mktemp("far"))) as running:
-        yield running
+def far(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    yield from held(runner, _far(tmp_path_factory.mktemp("far")))
 
 
 async def test_a_call_with_digest(tmp_path: Path, far: Far) -> None:

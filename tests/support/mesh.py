@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mesh.local import LocalMesh
 from mesh.topology import LOCAL, load, on_free_ports
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mesh.topology import Tuning
+
+Running = TypeVar("Running")
 
 WHOLE_SECONDS = 30.0
 
@@ -49,14 +51,12 @@ async def running_mesh(
             yield mesh
 
 
-def held(
-    runner: asyncio.Runner, meshes: AbstractAsyncContextManager[LocalMesh]
-) -> Iterator[LocalMesh]:
+def held(runner: asyncio.Runner, meshes: AbstractAsyncContextManager[Running]) -> Iterator[Running]:
     """Yield a mesh that several tests use, one after another: the body of a module's fixture."""
     stack = AsyncExitStack()
-    mesh = runner.run(stack.enter_async_context(meshes))
+    running = runner.run(stack.enter_async_context(meshes))
     try:
-        yield mesh
+        yield running
     finally:
         runner.run(stack.aclose())
 
