@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.stream import StreamUser
     from voicemesh.api.session.v1 import session_pb2
+    from voicemesh.tls import Trust
 
 LEAST_LANES = 2
 STREAMS_PER_CHANNEL = 80
@@ -41,8 +42,9 @@ class Shared:
 class ChannelPool:
     """Lends channels; never more than STREAMS_PER_CHANNEL of one channel at a time."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, trust: Trust | None = None) -> None:
         self._targets = addresses(target)
+        self._trust = trust
         count = max(len(self._targets), LEAST_LANES)
         self._lanes: list[list[Shared]] = [[] for _ in range(count)]
 
@@ -85,7 +87,9 @@ class ChannelPool:
                 return shared
         target = self._targets[lane % len(self._targets)]
         several, pulse = len(self._targets) > 1, Pulse()
-        channel = open_channel(target, own_connection=True, beat=several, pulse=pulse)
+        channel = open_channel(
+            target, trust=self._trust, own_connection=True, beat=several, pulse=pulse
+        )
         channel.get_state(try_to_connect=True)
         shared = Shared(channel, session_pb2_grpc.SessionServiceStub(channel), pulse)
         self._lanes[lane].append(shared)

@@ -92,7 +92,7 @@ class Gateway:
         self._bots = Bots({})
         self._webhooks = Webhooks(settings, self.tag) if settings.webhook_url else None
         self._route_by(Numbers())
-        self._spoken = SpokenLines(settings.mesh)
+        self._spoken = SpokenLines(settings.mesh, settings.trust)
         self._records = Records(Path(settings.records) if settings.records else None)
         self._memories = Memories(keys, settings.resume_seconds)
         self._held: WeakValueDictionary[str, LiveCall] = WeakValueDictionary()
@@ -125,7 +125,7 @@ class Gateway:
             await self._webhooks.start()
             self.control.sinks.append(self._webhooks.publish)
         self._floor = Floor(self._vad or VadBatch(), self.clock)
-        self._pool = ChannelPool(self.settings.mesh)
+        self._pool = ChannelPool(self.settings.mesh, self.settings.trust)
         self._pool.warm_up()
         self._ticking = asyncio.create_task(self._floor.run())
         for door in self._doors:

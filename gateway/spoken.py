@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from voicemesh.audio import Samples
     from voicemesh.bots import Bot, SynthesisChoice
+    from voicemesh.tls import Trust
 
 MAX_KEPT = 64
 """Bots and rates whose lines are kept; of those beyond, the ones longest not asked for go."""
@@ -42,8 +43,11 @@ _log = telemetry.get_logger("spoken")
 class SpokenLines:
     """Has lines spoken and keeps them; belongs to one event loop."""
 
-    def __init__(self, mesh: str, *, pause_seconds: float = FIRST_PAUSE_SECONDS) -> None:
+    def __init__(
+        self, mesh: str, trust: Trust | None = None, *, pause_seconds: float = FIRST_PAUSE_SECONDS
+    ) -> None:
         self._mesh = mesh
+        self._trust = trust
         self._pause = pause_seconds
         self._kept: OrderedDict[tuple[str, int], Lines] = OrderedDict()
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -82,7 +86,7 @@ class SpokenLines:
     async def _try(self, lines: Lines, bot: Bot, rate: int) -> bool:
         """Speak what is missing; return whether nothing is any more."""
         try:
-            async with open_channel(self._mesh) as channel:
+            async with open_channel(self._mesh, trust=self._trust) as channel:
                 if lines.holding is None and bot.holding_line:
                     lines.holding = await _speak(channel, bot, bot.holding_line, rate)
                 if lines.apology is None and bot.fallback.line:

@@ -33,7 +33,7 @@ class Orchestrator:
         self._settings = settings
         self.live = LiveStreams(settings.max_calls)
         pulse = Pulse()
-        self._channel = open_channel(settings.mesh, pulse=pulse)
+        self._channel = open_channel(settings.mesh, trust=settings.trust, pulse=pulse)
         bots = Bots.load(settings.bots)
         allowed = Allowed(settings.allowed_hosts)
         self._mcp = McpServers(bots, allowed)

@@ -12,10 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import grpc
 import grpc.aio
 
+from voicemesh.access import find
+from voicemesh.renewed import RenewedChannel
 from voicemesh.server import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from voicemesh.tls import Trust
 
 BEAT = "/voicemesh.Beat/Beat"
 """Served by nobody: Envoy itself says so, and does not log it."""
@@ -32,6 +39,8 @@ class Pulse:
         """To a channel of one address, messages; to one of several, streams opened."""
 
 
+DOOR = "mesh"
+"""Service that inner hops go by: the mesh Envoys."""
 CONFIG = Path(__file__).parent / "api" / "service_config.json"
 
 
@@ -79,6 +88,7 @@ def addresses(target: str) -> tuple[str, ...]:
 def open_channel(
     target: str,
     *,
+    trust: Trust | None = None,
     own_connection: bool = False,
     watch: Watch = NEAR,
     beat: bool | None = None,
@@ -86,34 +96,67 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """Open a channel to ``target`` (any gRPC target string) and begin to connect.
 
+    ``trust`` is what a service of ours shows to the mesh Envoys of its region, and believes; the
+    channel follows it when it changes. Without it, what is known of the target here
+    (`voicemesh.access`) decides whether and how it is encrypted.
+
     ``own_connection`` keeps it from sharing a TCP connection with other channels of this process:
     a proxy that allows N streams per connection silently queues the one after them. ``beat`` makes
     it miss a silent peer while its own streams are silent, too (by default where there is another
     address to go to); it does not while `pulse` says that something is sent anyway.
     """
-    options: list[tuple[str, str | int]] = [
-        ("grpc.service_config", service_config()),
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        *_watching(watch),
-        ("grpc.http2.lookahead_bytes", 65535),
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.use_local_subchannel_pool", int(own_connection)),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", watch.connect_ms),
-        ("grpc.max_reconnect_backoff_ms", 1000),
-    ]
-    channel = grpc.aio.insecure_channel(target, options=options)
-    # The first streams would all go to whichever address happened to be connected first.
-    channel.get_state(try_to_connect=True)
-    count = len(addresses(target))
-    if beat or (beat is None and count > 1):
-        task = asyncio.get_running_loop().create_task(
-            _beat(channel, count, watch, pulse or Pulse()), name=f"beat {target}"
+    way = _Way(target, own_connection, watch, beat, pulse or Pulse())
+    if trust is None:
+        known = find(target)
+        return way.open(known.credentials(), known.peer)
+    peer = trust.identity.beside(DOOR).host
+    return RenewedChannel(lambda: way.open(trust.channel_credentials(), peer), trust)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a target is reached."""
+
+    target: str
+    own_connection: bool
+    watch: Watch
+    beat: bool | None
+    pulse: Pulse
+
+    def open(self, credentials: grpc.ChannelCredentials | None, peer: str) -> grpc.aio.Channel:
+        """Open a channel; ``peer`` is the name of the other side's certificate, if not its own."""
+        options = self._options()
+        if peer:
+            options.append(("grpc.ssl_target_name_override", peer))
+        channel = (
+            grpc.aio.secure_channel(self.target, credentials, options=options)
+            if credentials
+            else grpc.aio.insecure_channel(self.target, options=options)
         )
-        _beating.add(task)
-        task.add_done_callback(_beating.discard)
-    return channel
+        # The first streams would all go to whichever address happened to be connected first.
+        channel.get_state(try_to_connect=True)
+        count = len(addresses(self.target))
+        if self.beat or (self.beat is None and count > 1):
+            task = asyncio.get_running_loop().create_task(
+                _beat(channel, count, self.watch, self.pulse), name=f"beat {self.target}"
+            )
+            _beating.add(task)
+            task.add_done_callback(_beating.discard)
+        return channel
+
+    def _options(self) -> list[tuple[str, str | int]]:
+        return [
+            ("grpc.service_config", service_config()),
+            ("grpc.lb_policy_name", "round_robin"),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            *_watching(self.watch),
+            ("grpc.http2.lookahead_bytes", 65535),
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.use_local_subchannel_pool", int(self.own_connection)),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", self.watch.connect_ms),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
 
 
 async def _beat(channel: grpc.aio.Channel, count: int, watch: Watch, pulse: Pulse) -> None:

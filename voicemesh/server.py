@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import grpc.aio
@@ -20,11 +20,14 @@ from grpc_reflection.v1alpha import reflection
 
 from voicemesh import telemetry
 from voicemesh.errors import Misconfigured, Refused, Unavailable
+from voicemesh.peers import PeersOnly
 from voicemesh.settings import ServiceSettings, load
 from voicemesh.watchdog import cut_while_blocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+
+    from voicemesh.tls import Trust
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -187,14 +190,16 @@ class _Running:
 async def _running(
     service: Service, settings: ServiceSettings, max_message_bytes: int
 ) -> AsyncIterator[_Running]:
-    server = grpc.aio.server(options=_options(max_message_bytes))
+    trust = settings.trust
+    guards = [PeersOnly(trust)] if trust else []
+    server = grpc.aio.server(options=_options(max_message_bytes), interceptors=guards)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     service.register(server)
     names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     try:
-        port = server.add_insecure_port(settings.listen)
+        port = _listen(server, settings.listen, trust)
     except RuntimeError as error:
         raise Misconfigured(
             f"VOICEMESH_LISTEN: cannot listen on {settings.listen}; is the port taken?",
@@ -203,14 +208,21 @@ async def _running(
     running = _Running(service, f"{settings.listen.rpartition(':')[0]}:{port}", servicer)
     await running.set_serving(False)
     await server.start()
-    try:
-        await service.start()
-        _calm_garbage_collector()
-        await running.set_serving(True)
-        yield running
-    finally:
-        await server.stop(STOP_GRACE_SECONDS)
-        await service.stop()
+    async with trust.watching() if trust else nullcontext():
+        try:
+            await service.start()
+            _calm_garbage_collector()
+            await running.set_serving(True)
+            yield running
+        finally:
+            await server.stop(STOP_GRACE_SECONDS)
+            await service.stop()
+
+
+def _listen(server: grpc.aio.Server, address: str, trust: Trust | None) -> int:
+    if trust is None:
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, trust.server_credentials())
 
 
 def _calm_garbage_collector() -> None:

@@ -5,13 +5,17 @@ Values come from the environment, prefix ``VOICEMESH_`` (``VOICEMESH_LISTEN=127.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, TypeVar
+from ssl import SSLContext
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicemesh.errors import Misconfigured
+from voicemesh.tls import Trust, trust_in
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -37,10 +41,42 @@ class ServiceSettings(BaseSettings):
     """How long live calls may go on after SIGTERM, seconds."""
     max_calls: int = Field(default=400, ge=1, le=20000)
     """Streams served at once; more are refused before their first answer."""
+    identity: Path | None = None
+    """Folder with this process's certificate, its key and whom to believe (`voicemesh.tls`); none:
+    nothing is encrypted, which only loopback addresses allow."""
+    plaintext: bool = False
+    """Whether other addresses allow it, too: only for networks that encrypt by themselves."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line written."""
     otlp: str = ""
     """OTLP gRPC endpoint for spans; empty exports none."""
+
+    @property
+    def trust(self) -> Trust | None:
+        """What this process shows and believes; None where nothing is encrypted."""
+        return trust_in(self.identity) if self.identity else None
+
+    @property
+    def server_context(self) -> SSLContext | None:
+        """The same for servers that are not gRPC; they answer the Envoys in front only."""
+        return self.trust.server_context() if self.trust else None
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        host = self.listen.rpartition(":")[0].strip("[]")
+        if not (self.identity or self.plaintext or is_loopback(host)):
+            raise ValueError(
+                f"{self.listen} is no loopback address: name a folder with certificates in "
+                "VOICEMESH_IDENTITY, or set VOICEMESH_PLAINTEXT=true on a network that encrypts"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether what is sent to a host stays on this machine."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def load(kind: type[Settings]) -> Settings:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 CALLS = Gauge("voicemesh_calls", "Streams served now")
 REFUSED = Counter("voicemesh_refused", "Streams refused before their first answer", ["reason"])
+PEERS_REFUSED = Counter(
+    "voicemesh_peers_refused", "Requests of processes that may not speak to this one"
+)
 LOOP_LAG_P95 = Gauge("voicemesh_loop_lag_p95_seconds", "Lateness of a timer, p95 of 10 s")
 LOOP_BLOCKED = Counter(
     "voicemesh_loop_blocked", "Times that connections were cut because the event loop was blocked"

@@ -75,7 +75,14 @@ class AnswerDoor:
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, shutdown_timeout=STOP_SECONDS).start()
+            site = web.TCPSite(
+                runner,
+                host,
+                port,
+                shutdown_timeout=STOP_SECONDS,
+                ssl_context=self._settings.server_context,
+            )
+            await site.start()
         except OSError as error:
             raise Misconfigured(
                 f"VOICEMESH_ANSWERS: cannot listen on {address}; is the port taken?",

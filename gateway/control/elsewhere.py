@@ -14,6 +14,8 @@ from voicemesh.channel import open_channel
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from voicemesh.tls import Trust
+
 LIVE = "live"
 """Only who holds a live call answers."""
 KNOWN = "known"
@@ -25,8 +27,8 @@ ASK_SECONDS = 5.0
 class Elsewhere:
     """The way to the other gateways."""
 
-    def __init__(self, target: str) -> None:
-        self._channel = open_channel(target)
+    def __init__(self, target: str, trust: Trust | None = None) -> None:
+        self._channel = open_channel(target, trust=trust)
         self._stub: Any = control_pb2_grpc.CallsServiceStub(self._channel)
 
     async def ask(

@@ -62,7 +62,7 @@ class Room:
 
     def start(self) -> None:
         """Open the way to the other gateways."""
-        self.elsewhere = Elsewhere(self.settings.mesh)
+        self.elsewhere = Elsewhere(self.settings.mesh, self.settings.trust)
         self._waiting = asyncio.create_task(self.placing.run())
 
     async def stop(self) -> None:

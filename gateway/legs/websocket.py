@@ -91,6 +91,7 @@ class WebSocketDoor:
                 max_frame_size=_MOST_RECEIVED,
                 read_buffer_init_size=_READ_BUFFER,
                 backlog=BACKLOG,
+                ssl=self._settings.server_context,
             )
         except OSError as error:
             raise Misconfigured(

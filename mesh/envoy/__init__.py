@@ -5,6 +5,7 @@ from mesh.envoy.files import write
 from mesh.envoy.lint import check, lint
 from mesh.envoy.model import Endpoint, Layout, Rendered
 from mesh.envoy.render import render
+from mesh.envoy.trust import secrets
 
 __all__ = [
     "Endpoint",
@@ -14,6 +15,7 @@ __all__ = [
     "check",
     "lint",
     "render",
+    "secrets",
     "validate",
     "write",
 ]

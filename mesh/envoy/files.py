@@ -36,5 +36,5 @@ def write(rendered: Rendered) -> list[Path]:
     replace(rendered.layout.pressure, CALM)
     rendered.layout.descriptors.write_bytes(DESCRIPTORS.read_bytes())
     for path, document in rendered.files().items():
-        replace(path, text(document))
+        replace(path, text(document), mode=0o600 if path in rendered.secrets else 0o644)
     return [rendered.layout.pressure, rendered.layout.descriptors, *rendered.files()]

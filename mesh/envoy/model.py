@@ -47,6 +47,8 @@ class Layout:
 
     folder: Path
     access_log: Path
+    certificates: Path | None = None
+    """Folder with what it shows and whom it believes; by default beside its other files."""
 
     @property
     def bootstrap(self) -> Path:
@@ -73,6 +75,15 @@ class Layout:
         return self.folder / "control.binpb"
 
     @property
+    def identity(self) -> Path:
+        """Folder of its certificate."""
+        return self.certificates or self.folder / "identity"
+
+    def secret(self, name: str) -> Path:
+        """Return the SDS file of one secret."""
+        return self.folder / "secrets" / f"{name}.json"
+
+    @property
     def pressure(self) -> Path:
         """Number that makes it send its clients away: ``CALM`` or ``GO_AWAY``."""
         return self.folder / "drain" / "pressure"
@@ -94,10 +105,13 @@ class Rendered:
     routes: Json
     endpoints: Mapping[str, Json] = field(default_factory=dict)
     """EDS document by cluster."""
+    secrets: Mapping[Path, Json] = field(default_factory=dict)
+    """SDS documents by file."""
 
     def files(self) -> dict[Path, Json]:
         """Every document by its file, in the order in which they may be written."""
-        documents = {self.layout.endpoints(name): data for name, data in self.endpoints.items()}
+        documents = dict(self.secrets)
+        documents |= {self.layout.endpoints(name): data for name, data in self.endpoints.items()}
         documents[self.layout.clusters] = self.clusters
         documents[self.layout.routes] = self.routes
         documents[self.layout.bootstrap] = self.bootstrap

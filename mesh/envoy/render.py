@@ -28,6 +28,7 @@ from mesh.envoy.sockets import (
     socket_endpoints,
     socket_routes,
 )
+from mesh.envoy.trust import encrypt, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,11 +68,15 @@ def render(
         ways["resources"][0]["virtual_hosts"][0]["routes"][-1:-1] = led
         by_cluster[SOCKETS] = socket_endpoints(gateways)
         by_cluster[ANSWERS] = answer_endpoints(gateways)
+    begun = bootstrap(region, envoy, port or region.door(door).port_of(envoy.number), layout)
+    if topology.trust.mtls:
+        encrypt(topology, region, envoy, layout, (begun, found))
     rendered = Rendered(
         door=door,
         layout=layout,
-        bootstrap=bootstrap(region, envoy, port or region.door(door).port_of(envoy.number), layout),
+        bootstrap=begun,
         clusters=found,
+        secrets=secrets(layout) if topology.trust.mtls else {},
         routes=ways,
         endpoints=by_cluster,
     )

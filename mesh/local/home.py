@@ -10,6 +10,7 @@ from typing import Any
 
 from mesh.envoy.files import replace
 from mesh.envoy.model import Layout
+from voicemesh.access import BOOK
 from voicemesh.errors import Misconfigured
 
 VARIABLE = "VOICEMESH_HOME"
@@ -41,6 +42,16 @@ class Home:
         """Socket of the supervisor, mode 0600."""
         return self.folder / "control.sock"
 
+    @property
+    def certificates(self) -> Path:
+        """Folder of the certificates that are made here, and of their authority."""
+        return self.folder / "certificates"
+
+    @property
+    def access(self) -> Path:
+        """How clients on this machine get in; mode 0600."""
+        return self.folder / BOOK
+
     def log(self, name: str) -> Path:
         """Return the log of one process."""
         return self.folder / "logs" / f"{name}.log"
@@ -69,6 +80,7 @@ class Home:
         if self._lock is not None:
             self.state.unlink(missing_ok=True)
             self.control.unlink(missing_ok=True)
+            self.access.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 

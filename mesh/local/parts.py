@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mesh.local.rotation import Rotation
     from mesh.services import Envoy, ServiceName
     from mesh.topology import Door, Region, Topology
+    from mesh.trust import Issuing
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 """Our packages, found from whatever folder the mesh was started in."""
@@ -95,6 +96,7 @@ class Circumstances:
     edge_target: str
     """gRPC target of the edge Envoys."""
     drain_seconds: float
+    certificates: Issuing
     commands: Mapping[ServiceName, Sequence[str]]
     environment: Mapping[str, str]
 
@@ -149,7 +151,9 @@ class ReplicaPart:
         return Command(self._arguments(), environment, self.log, module)
 
     async def serving(self) -> None:
-        await probe.serving(self.address, SERVICES[self.service].rpc_service)
+        around = self._around
+        known = around.certificates.probing(around.region.name, self.service)
+        await probe.serving(self.address, SERVICES[self.service].rpc_service, known)
 
     async def enter(self) -> None:
         if self._endpoint:
@@ -232,6 +236,11 @@ class ReplicaPart:
             "DRAIN_SECONDS": f"{around.drain_seconds:g}",
             "LOG_LEVEL": level,
         }
+        if around.certificates.inner:
+            folder = around.certificates.folder(around.region.name, self.service)
+            common["IDENTITY"] = str(folder)
+        else:
+            common["PLAINTEXT"] = "true"
         if self.service == "sip":
             return {**common, "EDGE": around.edge_target}
         if self.service == "gateway":

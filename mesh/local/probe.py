@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+if TYPE_CHECKING:
+    from voicemesh.access import Access
 
 _PAUSE = 0.05
 _OPTIONS = [
@@ -18,10 +22,10 @@ _OPTIONS = [
 ]
 
 
-async def serving(address: str, rpc_service: str) -> None:
+async def serving(address: str, rpc_service: str, known: Access) -> None:
     """Return when the process at an address says SERVING for a service."""
     request = health_pb2.HealthCheckRequest(service=rpc_service)
-    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+    async with _channel(address, known) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         while True:
             try:
@@ -31,3 +35,11 @@ async def serving(address: str, rpc_service: str) -> None:
             except grpc.aio.AioRpcError:
                 pass  # not listening yet, or the name is not registered yet
             await asyncio.sleep(_PAUSE)
+
+
+def _channel(address: str, known: Access) -> grpc.aio.Channel:
+    credentials = known.credentials()
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    named = [*_OPTIONS, ("grpc.ssl_target_name_override", known.peer)]
+    return grpc.aio.secure_channel(address, credentials, options=named)

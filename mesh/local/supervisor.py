@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from signal import SIGCONT, SIGSTOP
 from typing import TYPE_CHECKING, Any, Self
 
+from mesh.envoy.files import replace
 from mesh.local.control import Control
 from mesh.local.doors import Doors
 from mesh.local.fleet import Fleet
@@ -25,6 +27,8 @@ from mesh.local.status import MeshStatus, observe
 from mesh.local.templates import Templates
 from mesh.services import START_ORDER, ServiceName
 from mesh.topology import engines, one_region
+from mesh.trust import Issuing
+from voicemesh.access import book_text, forget, know
 from voicemesh.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -78,6 +82,9 @@ class LocalMesh:
         self._started_at = ""
         self._doors: Doors
         self._templates = Templates()
+        self.certificates = Issuing(topology, self.home.certificates)
+        """Who this mesh's processes are; ``issue`` gives each a fresh certificate."""
+        self._around = AsyncExitStack()
         self._fleet = Fleet(
             self._replica,
             self._changed,
@@ -126,7 +133,9 @@ class LocalMesh:
         self.home.take()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            self._doors = Doors(self.topology, self.region, self.home)
+            self.certificates.issue()
+            self._doors = Doors(self.topology, self.region, self.home, self.certificates)
+            self._write_book()
         except BaseException:
             self.home.leave()
             raise
@@ -260,12 +269,18 @@ class LocalMesh:
         await self._templates.renew()
         return await self.renewal.deploy(services, progress or (lambda _: None))
 
+    def renew_certificates(self) -> None:
+        """Give every process a fresh certificate; connections that stand are not touched."""
+        self.certificates.issue()
+        self._doors.show()
+
     async def abort(self) -> None:
         """End everything now, live calls included."""
         await self._fleet.abort()
 
     async def _start(self) -> None:
         await self._control.open()
+        await self._around.enter_async_context(self.certificates.renewing(self.renew_certificates))
         for envoy in self._doors.envoys:
             self._fleet.keep(self._doors.part(envoy))
         for service in START_ORDER:
@@ -282,9 +297,17 @@ class LocalMesh:
         finally:
             await self._fleet.abort()
             await self._templates.renew()
+            forget(self.home.access)
+            await self._around.aclose()
             await self._control.close()
             await self._doors.close()
             self.home.leave()
+
+    def _write_book(self) -> None:
+        """Tell clients on this machine, and in this process, how to get in."""
+        ways = [self.certificates.operating(self.region.name, self.mesh_addresses)]
+        replace(self.home.access, book_text(ways), mode=0o600)
+        know(self.home.access)
 
     def _replica(self, service: ServiceName, name: str) -> ReplicaPart:
         around = Circumstances(
@@ -294,6 +317,7 @@ class LocalMesh:
             mesh_target=self.mesh_target,
             edge_target=self.edge_target,
             drain_seconds=self._drain_seconds,
+            certificates=self.certificates,
             commands=self._commands,
             environment=self._environment,
         )

@@ -16,6 +16,7 @@ from mesh.topology.load import LOCAL, load, parse, problems
 from mesh.topology.model import Topology, Tuning
 from mesh.topology.region import Door, Front, Region, Service
 from mesh.topology.tenants import Tenant
+from mesh.topology.trust import Trust
 
 __all__ = [
     "LOCAL",
@@ -25,6 +26,7 @@ __all__ = [
     "Service",
     "Tenant",
     "Topology",
+    "Trust",
     "Tuning",
     "engines",
     "load",

@@ -14,6 +14,7 @@ from mesh.topology.model import Topology, Tuning
 from mesh.topology.region import Door, Front, Region, Service
 from mesh.topology.rules import broken
 from mesh.topology.tenants import Tenant
+from mesh.topology.trust import Trust
 from mesh.yamlfile import Document, Place
 from voicemesh.errors import Misconfigured
 
@@ -127,5 +128,6 @@ _BELOW: dict[str, type[Part]] = {
     "mesh": Door,
     "front": Front,
     "tenants": Tenant,
+    "trust": Trust,
     "tuning": Tuning,
 }

@@ -11,6 +11,7 @@ from mesh.topology import nearness
 from mesh.topology.fields import Environment, LogLevel, Part, Slug
 from mesh.topology.region import Region
 from mesh.topology.tenants import Tenant
+from mesh.topology.trust import Trust
 
 
 class Tuning(Part):
@@ -48,6 +49,8 @@ class Topology(Part):
     environment: Environment = Field(default_factory=dict)
     """Variables for every process."""
     tuning: Tuning = Tuning()
+    trust: Trust = Trust()
+    """How processes know each other."""
     chaos: Annotated[bool, Field(strict=True)] = False
     """Whether every replica stands behind a relay, so that its connections can be cut."""
 

@@ -36,6 +36,7 @@ regions:
       gateway: {replicas: 1}
       orchestrator: {replicas: 2}
 drain_seconds: 5
+trust: {mtls: false}
 """
 
 
