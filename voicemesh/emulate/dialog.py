@@ -127,8 +127,9 @@ class Dialog:
             return [sent, Over()]
         if method != "REFER":
             return [sent, Asked(method, "")]
-        target = _URI.search(_header(text, "Refer-To"))
-        return [sent, Send(self._notify()), Asked(method, target[1] if target else "")]
+        named = _header(text, "Refer-To")
+        target = _URI.search(named)
+        return [sent, Send(self._notify()), Asked(method, target[1] if target else named)]
 
     def _notify(self) -> str:
         """Tell who sent us elsewhere that somebody answered there (RFC 3515)."""
