@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint proto proto-check bench bench-peers up down clean
+.PHONY: help install demo test check lint proto proto-check bench bench-peers chaos up down clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

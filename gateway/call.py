@@ -271,10 +271,19 @@ class Call:
         self.phase = Phase.ENDED
         return [do.Fail(event.error)]
 
-    def _entries_came(self, event: on.EntriesCame, _now: float) -> Commands:
+    def _entries_came(self, event: on.EntriesCame, now: float) -> Commands:
         if self.downlink.keep(event.entries):
             self._bridge.grew()
+        if any(entry.HasField("tool_intended") for entry in event.entries):
+            return self._tell_kept(now)
         return []
+
+    def _tell_kept(self, now: float) -> Commands:
+        """Let the tool be called: whoever conducts the call next knows of it."""
+        playout, kept = self.downlink.playout, self.downlink.journal.next_sequence
+        position = self.uplink.clock.position(now)
+        report = reports.PlayoutReport(position, playout.heard(now), playout.buffered, kept)
+        return [*self.uplink.send_all(), do.Send(report)]
 
     def _acknowledged(self, event: on.Acknowledged, _now: float) -> Commands:
         return [*self.uplink.acknowledge(event.received, event.committed)]

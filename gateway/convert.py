@@ -71,6 +71,7 @@ def open_request(
             caller_offset=standing.caller_offset,
             buffered_offset=standing.buffered_offset,
             played_offset=standing.played_offset,
+            tells_kept=True,
         )
     )
 
@@ -105,6 +106,7 @@ def _playout(report: reports.PlayoutReport) -> _Request:
             offset=report.offset,
             played_offset=report.played_offset,
             buffered_offset=report.buffered_offset,
+            kept_sequence=report.kept_sequence,
         )
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway import commands as do, events as on, metrics
 from gateway.call import Call, Phase
 from gateway.hearing import Feed, Skip
+from gateway.reports import PlayoutReport
 from gateway.vad import Window
 from voicemesh import telemetry
 from voicemesh.api.journal.v1 import turn_pb2
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from gateway.legs.leg import Leg
     from gateway.link import Link
     from gateway.records import Records
+    from gateway.reports import Report
     from gateway.resume import Past
     from gateway.resume_memory import CallMemory
     from gateway.taps import Tap
+    from voicemesh.audio import Chunk
 
 LEAVE_MARGIN_SECONDS = 2.0
 """So long before this gateway goes a caller is asked to leave even if there was no pause."""
@@ -275,16 +278,25 @@ class LiveCall:
                     for window in self._floor.skip(self._slot, samples):
                         self.hear(window)
                 case do.Send(message):
-                    if self._link is not None:
-                        self._link.send(message)
+                    self._send(message)
                 case _:
                     self._to_leg(command)
 
-    def _to_leg(self, command: do.LegCommand) -> None:
+    def _send(self, message: Chunk | Report | PlayoutReport) -> None:
+        if isinstance(message, PlayoutReport) and message.kept_sequence:
+            self._hand_out_news()
+        if self._link is not None:
+            self._link.send(message)
+
+    def _hand_out_news(self) -> None:
+        # The entry before its effect: a caller who heard something can say so elsewhere.
         memory = self._memory
         if memory is not None and memory.grown(self._call):
-            # The entry before its effect: a caller who heard something can say so elsewhere.
             self._give(memory.add(self._call, self._digits, self._floor.now()))
+
+    def _to_leg(self, command: do.LegCommand) -> None:
+        memory = self._memory
+        self._hand_out_news()
         self._give(command)
         match command:
             case do.Answer() if memory is not None:

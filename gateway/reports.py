@@ -89,6 +89,8 @@ class PlayoutReport:
     """Bot offset behind the last sample played."""
     buffered_offset: int
     """Bot offset behind the last sample held."""
+    kept_sequence: int = 0
+    """Number of the journal's next entry, if all before it are to be known as kept; 0: not said."""
 
 
 def end_of(item: Chunk | Report) -> int:

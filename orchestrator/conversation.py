@@ -54,6 +54,8 @@ class CallFacts:
     variables: tuple[tuple[str, str], ...] = ()
     buffered_offset: int = 0
     played_offset: int = 0
+    tells_kept: bool = False
+    """Whether the gateway says when it has kept a tool's intent."""
 
 
 class Conversation:
@@ -75,7 +77,7 @@ class Conversation:
         self._bot = bot
         self._facts = facts
         self._wall_offset = wall_offset
-        ledger = self._ledger = Ledger(memory, wall_offset)
+        ledger = self._ledger = Ledger(memory, wall_offset, told=facts.tells_kept)
         self._hearing = Hearing(ledger, bot, facts.rate, _course("stt", bot, known))
         self._speaking = Speaking(
             ledger, facts.rate, facts.buffered_offset, _course("tts", bot, known)
@@ -167,7 +169,7 @@ class Conversation:
             events.AudioArrived: self._audio_arrived,
             events.SpeechStarted: self._speech_started,
             events.SpeechEnded: self._speech_ended,
-            events.PlayoutReported: self._floor.playout_reported,
+            events.PlayoutReported: self._playout_reported,
             events.BargedIn: self._floor.barged_in,
             events.DigitPressed: self._digit_pressed,
             events.Commanded: self._commanded,
@@ -204,6 +206,10 @@ class Conversation:
         }
 
     # What the caller does.
+
+    def _playout_reported(self, event: events.PlayoutReported) -> None:
+        self._ledger.kept(event.kept_sequence)
+        self._floor.playout_reported(event)
 
     def _audio_arrived(self, event: events.AudioArrived) -> None:
         self._ledger.receive(event.end_offset)

@@ -59,6 +59,7 @@ def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
         variables=tuple(sorted(opening.variables.items())),
         buffered_offset=opening.buffered_offset,
         played_offset=opening.played_offset,
+        tells_kept=opening.tells_kept,
     )
 
 
@@ -122,7 +123,9 @@ def _command(message: session_pb2.Command) -> events.Commanded:
 _EVENTS: dict[str, Callable[[Any], events.Event]] = {
     "speech_started": lambda m: events.SpeechStarted(m.offset, m.start_offset),
     "speech_ended": lambda m: events.SpeechEnded(m.offset, m.end_offset),
-    "playout": lambda m: events.PlayoutReported(m.offset, m.played_offset, m.buffered_offset),
+    "playout": lambda m: events.PlayoutReported(
+        m.offset, m.played_offset, m.buffered_offset, m.kept_sequence
+    ),
     "barge_in": lambda m: events.BargedIn(m.offset, m.heard_offset),
     "dtmf": _dtmf,
     "command": _command,

@@ -47,6 +47,8 @@ class PlayoutReported:
     offset: int
     played_offset: int
     buffered_offset: int
+    kept_sequence: int = 0
+    """The gateway has every entry of the journal before this one; 0: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 class Ledger:
     """The call's memory, the commands to come out, and the deadlines that are running."""
 
-    def __init__(self, memory: Memory, wall_offset: float) -> None:
-        """``wall_offset`` added to ``now`` gives Unix time, for the people who read journals."""
+    def __init__(self, memory: Memory, wall_offset: float, *, told: bool = False) -> None:
+        """``wall_offset`` added to ``now`` gives Unix time, for the people who read journals.
+
+        ``told``: whether the gateway says what it has kept.
+        """
         self.memory = memory
         self._wall_offset = wall_offset
+        self._told = told
         self._out: list[Command] = []
+        self._waiting: deque[tuple[int, Command]] = deque()
         self._deadlines: dict[str, float] = {}
         self.now = 0.0
         self.secret = ""
@@ -43,6 +49,21 @@ class Ledger:
     def emit(self, command: Command) -> None:
         """Have something done, after what was emitted before."""
         self._out.append(command)
+
+    def emit_when_kept(self, command: Command, next_sequence: int) -> None:
+        """Have something done once the gateway has kept every entry before `next_sequence`.
+
+        What nobody else could know of is not done: a replica that is cut off waits for ever.
+        """
+        if self._told:
+            self._waiting.append((next_sequence, command))
+        else:
+            self.emit(command)
+
+    def kept(self, next_sequence: int) -> None:
+        """Take note that the gateway has every entry before this one."""
+        while self._waiting and self._waiting[0][0] <= next_sequence:
+            self.emit(self._waiting.popleft()[1])
 
     def take(self) -> list[Command]:
         """Return what is to be done, and forget it."""

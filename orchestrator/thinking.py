@@ -170,9 +170,10 @@ class Thinking:
             self._plan_one(turn, next(filter(None, fillers)), aside=True)
         calls = [self._intend_one(turn, request) for request in requested]
         for call in filter(None, calls):
-            self._ledger.emit(call)
+            self._ledger.emit_when_kept(*call)
 
-    def _intend_one(self, turn: Turn, request: ToolRequested) -> CallTool | None:
+    def _intend_one(self, turn: Turn, request: ToolRequested) -> tuple[CallTool, int] | None:
+        """Journal one; return the call and the number of the entry behind its intent."""
         key = self._key(request)
         intended = journal_pb2.ToolIntended(
             key=key, turn=turn.number, name=request.name, arguments_json=request.arguments_json
@@ -183,7 +184,8 @@ class Thinking:
         elif self._here.tool(request.name) is None:
             self._note_answer(key, "", f"there is no tool {request.name!r}")
         else:
-            return self._call(key, request.name, request.arguments_json)
+            call = self._call(key, request.name, request.arguments_json)
+            return call, self._ledger.memory.next_sequence
         return None
 
     def _key(self, request: ToolRequested) -> str:

@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 
 Call = TypeVar("Call")
 
-APART_SECONDS = 0.05
-"""Between two calls: to open one anew is work, and many at once would hold up the others' audio."""
-ALL_SECONDS = 2.0
-"""Within which all are asked, however many they are."""
+APART_SECONDS = 0.15
+"""Between two calls: to open one anew is work for every layer, and many at once would hold up the
+others' audio and answers."""
+SHARE = 1 / 3
+"""Of the time there is, within which all are asked: then each has to wait for its pause."""
 
 
 async def one_by_one(calls: Sequence[Call], seconds: float) -> AsyncIterator[tuple[Call, float]]:
     """Yield each call when it is its turn, with what is left by then of `seconds`."""
-    apart = min(APART_SECONDS, ALL_SECONDS / max(1, len(calls)))
+    apart = min(APART_SECONDS, seconds * SHARE / max(1, len(calls)))
     for number, call in enumerate(calls):
         if number:
             await asyncio.sleep(apart)

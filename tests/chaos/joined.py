@@ -78,7 +78,7 @@ class Wire:
 
     def send(self, request: session_pb2.RunRequest) -> bool:
         data = request.SerializeToString()
-        if not request.HasField("playout"):
+        if not request.HasField("playout") or request.playout.kept_sequence:
             self._world.touch()
         self._world.clock.after(LINK_SECONDS, lambda: self._arrive(data))
         return True
@@ -138,6 +138,7 @@ class Wire:
             self.end()
             return
         opening = session_pb2.RunRequest.FromString(data).open
+        opening.tells_kept &= not world.tells_nothing
         facts = of_orchestrator.facts(opening, f"orchestrator-{self.number}")
         self.replica = world.replica = Replica(world, facts, opening.journal, self._carry_back)
         ready = session_pb2.Ready(
@@ -366,6 +367,8 @@ class Joined(World):
         """How long the next open takes to arrive."""
         self.last_response: int | None = None
         """The session that delivers the response of this number dies of it."""
+        self.tells_nothing = False
+        """Whether the gateway is one that does not say what it has kept."""
         self.responses = 0
         """How many came that are more than sound, words and acknowledgements."""
         self.wires: list[Wire] = []

@@ -78,6 +78,12 @@ MUTATIONS = (
         "{self._ledger.memory.tools_intended}",
     ),
     Mutation(
+        "a tool before its intent is kept",
+        "orchestrator/ledger.py",
+        "        if self._told:\n",
+        "        if False:\n",
+    ),
+    Mutation(
         "a pending tool is not called again",
         "orchestrator/turns.py",
         "self._parts.thinking.resume_tools()",

@@ -54,12 +54,15 @@ def told(
     seconds: float = 0.0,
     last_response: int | None = None,
     script: Script | None = None,
+    *,
+    tells_nothing: bool = False,
 ) -> Joined:
     """Tell a story, in which things go wrong; `seconds` is how long it takes undisturbed."""
     bot = Bot.model_validate({"name": "desk"} | story.bot)
     world = Joined(bot, script or answers(story.answers))
     world.tools.results = story.results
     world.last_response = last_response
+    world.tells_nothing = tells_nothing
     for part, how, gone in faults:
         world.clock.at(part * seconds, partial(world.hurt, how, gone))
     story.tell(world)
@@ -199,10 +202,8 @@ def test_it_is_heard_once_wherever_it_breaks(how: str) -> None:
         one_of_each_mood([((number + 0.5) / 60, how, 0.0)])
 
 
-# One that died, or was cut off, may have called a tool whose intent the gateway never got: with the
-# same words its successor asks for the same by the same key, with others by another.
-@pytest.mark.parametrize("how", HOW)
-def test_a_key_stands_for_one_thing_whatever_the_brain_wants(how: str) -> None:
+def changing_its_mind() -> Script:
+    """A brain that books another day each time it is asked."""
     moods = count()
 
     def script(think: Think) -> Line:
@@ -210,9 +211,30 @@ def test_a_key_stands_for_one_thing_whatever_the_brain_wants(how: str) -> None:
             return ["It is done."]
         return [ToolCall("book", {"day": next(moods)})]
 
+    return script
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_no_tool_is_called_whose_intent_the_gateway_has_not(how: str) -> None:
     for number in range(40):
         story = Story([says("book it"), quiet], {"tools": [BOOK]})
-        world = told(story, [((number + 0.5) / 40, how, 0.0)], 5.0, script=script)
+        fault = ((number + 0.5) / 40, how, 0.0)
+        world = told(story, [fault], 5.0, script=changing_its_mind())
+        (intent,) = world.memory.tools.values()
+        assert world.tools.done == {intent.key: (intent.name, intent.arguments_json)}
+        assert intent.answered
+
+
+# Where the gateway does not say what it has, one that died or was cut off may have called a tool
+# whose intent the gateway never got: with the same words its successor asks for the same by the
+# same key, with others by another.
+@pytest.mark.parametrize("how", HOW)
+def test_a_key_stands_for_one_thing_whatever_the_brain_wants(how: str) -> None:
+    for number in range(40):
+        story = Story([says("book it"), quiet], {"tools": [BOOK]})
+        fault = ((number + 0.5) / 40, how, 0.0)
+        script = changing_its_mind()
+        world = told(story, [fault], 5.0, script=script, tells_nothing=True)
         (intent,) = world.memory.tools.values()
         assert world.tools.done[intent.key] == (intent.name, intent.arguments_json)
         assert intent.answered

@@ -95,6 +95,19 @@ def test_the_first_audio_goes_at_once_and_the_rest_in_larger_messages() -> None:
     assert set(sizes[1:]) == {int(0.1 * RATE)}
 
 
+def test_that_an_intent_is_kept_is_told_at_once_and_of_nothing_else() -> None:
+    rig = live()
+    rig.plan()
+    assert rig.sent() == []
+    kept = rig.call.downlink.journal.next_sequence
+    intended = journal_pb2.ToolIntended(key="k", name="book")
+    entry = journal_pb2.Entry(sequence=kept, tool_intended=intended)
+    for _ in range(2):
+        (report,) = messages(rig.handle(on.EntriesCame([entry])))
+        assert isinstance(report, PlayoutReport)
+        assert report.kept_sequence == kept + 1
+
+
 def test_everything_waits_for_the_session_and_then_comes_in_order() -> None:
     rig = Rig()
     rig.hear(speech(0.4))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from voicemesh.handover import ALL_SECONDS, APART_SECONDS, one_by_one
+from voicemesh.handover import APART_SECONDS, SHARE, one_by_one
 
 
 async def asked(count: int, seconds: float) -> list[tuple[int, float, float]]:
@@ -16,10 +16,12 @@ async def asked(count: int, seconds: float) -> list[tuple[int, float, float]]:
 
 @pytest.mark.virtual_time
 async def test_calls_are_asked_one_after_another_with_the_time_that_is_left() -> None:
-    told = await asked(4, 0.1)
+    told = await asked(4, 10.0)
     assert [call for call, _, _ in told] == [0, 1, 2, 3]
     assert [at for _, _, at in told] == pytest.approx([n * APART_SECONDS for n in range(4)])
-    assert [left for _, left, _ in told] == pytest.approx([0.1, 0.05, 0.0, 0.0])
+    assert [left for _, left, _ in told] == pytest.approx(
+        [10 - n * APART_SECONDS for n in range(4)]
+    )
 
 
 @pytest.mark.virtual_time
@@ -27,4 +29,4 @@ async def test_calls_are_asked_one_after_another_with_the_time_that_is_left() ->
 async def test_however_many_there_are_they_are_asked_in_time(count: int) -> None:
     told = await asked(count, 30.0)
     assert len(told) == count
-    assert all(at <= ALL_SECONDS for _, _, at in told)
+    assert all(at <= 30.0 * SHARE for _, _, at in told)

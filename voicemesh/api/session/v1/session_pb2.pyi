@@ -252,6 +252,7 @@ class Open(_message.Message):
     CALLER_OFFSET_FIELD_NUMBER: _builtins.int
     BUFFERED_OFFSET_FIELD_NUMBER: _builtins.int
     PLAYED_OFFSET_FIELD_NUMBER: _builtins.int
+    TELLS_KEPT_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required. Identity of the call, 1 to 64 characters of a-z, 0-9 and -."""
     epoch: _builtins.int
@@ -274,6 +275,11 @@ class Open(_message.Message):
     """Required. Bot offset behind the last sample that the gateway holds."""
     played_offset: _builtins.int
     """Required. Bot offset behind the last sample played."""
+    tells_kept: _builtins.bool
+    """Optional. Whether the gateway says at once, in `playout`, that it has kept the intent of a tool.
+    Then the tool is called only behind that: a replica that is cut off calls none that nobody knows
+    of. Otherwise it is called as soon as the intent is on the stream. Default false.
+    """
     @_builtins.property
     def format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the audio both ways: LINEAR16 at 8000 or 16000."""
@@ -304,10 +310,11 @@ class Open(_message.Message):
         caller_offset: _builtins.int = ...,
         buffered_offset: _builtins.int = ...,
         played_offset: _builtins.int = ...,
+        tells_kept: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "tells_kept", b"tells_kept", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -370,7 +377,7 @@ Global___SpeechEnded: _TypeAlias = SpeechEnded  # noqa: Y015
 @_typing.final
 class Playout(_message.Message):
     """What of the bot's audio was played. Sent when playout begins, ends, pauses, and every 500 ms
-    between. Not replayed: only the newest matters.
+    between; at once when the intent of a tool was kept. Not replayed: only the newest matters.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -378,22 +385,28 @@ class Playout(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     PLAYED_OFFSET_FIELD_NUMBER: _builtins.int
     BUFFERED_OFFSET_FIELD_NUMBER: _builtins.int
+    KEPT_SEQUENCE_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
     """Required. Caller offset of the gateway's clock."""
     played_offset: _builtins.int
     """Required. Bot offset behind the last sample played."""
     buffered_offset: _builtins.int
     """Required. Bot offset behind the last sample that the gateway holds."""
+    kept_sequence: _builtins.int
+    """Optional. Sequence number of the journal's next entry: all before it are kept, and the caller who
+    holds the call has been sent them. Set when the intent of a tool was kept; 0 says nothing.
+    """
     def __init__(
         self,
         *,
         offset: _builtins.int = ...,
         played_offset: _builtins.int = ...,
         buffered_offset: _builtins.int = ...,
+        kept_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffered_offset", b"buffered_offset", "offset", b"offset", "played_offset", b"played_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffered_offset", b"buffered_offset", "kept_sequence", b"kept_sequence", "offset", b"offset", "played_offset", b"played_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
