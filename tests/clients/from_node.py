@@ -18,10 +18,10 @@ def missing() -> bool:
     return not (shutil.which("node") and shutil.which("npm"))
 
 
-async def run(*command: str | Path) -> tuple[int, str, str]:
+async def run(*command: str | Path, folder: Path = NODE) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
-        cwd=NODE,
+        cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -36,12 +36,14 @@ async def run(*command: str | Path) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def install() -> None:
+async def install(folder: Path = NODE) -> None:
     """Install once; the copy of the lock file says for which version of it."""
-    lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".for-lock.json"
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".for-lock.json"
     if installed.exists() and installed.read_bytes() == lock.read_bytes():
         return
-    code, _, err = await run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    code, _, err = await run(
+        "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder
+    )
     assert code == 0, err
     installed.write_bytes(lock.read_bytes())
 

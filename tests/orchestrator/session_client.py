@@ -10,6 +10,7 @@ import numpy as np
 from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.session.v1 import session_pb2 as pb, session_pb2_grpc
 from voicemesh.audio import tonetext
+from voicemesh.journal import ReplyState, fold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,12 +101,26 @@ class SessionClient:
 
     async def until_heard(self, words: str) -> None:
         """Read on until the bot has said these words; all of it counts as played."""
-        async for _ in self._messages():
-            if words in (self.heard or ""):
-                break
+        while words not in (self.heard or ""):
+            assert await self.read(), f"the stream ended before {words!r}"
         end = self.audio[-1].offset + len(self.audio[-1].data) // 2
         await self.send(
             playout=pb.Playout(offset=self.clock, played_offset=end, buffered_offset=end)
+        )
+
+    async def until_answered(self) -> None:
+        """Read on until the newest answer is complete, and all of it has sounded."""
+        while not self._answered:
+            assert await self.read(), "the stream ended before the answer"
+        await self.until_heard("")
+
+    @property
+    def _answered(self) -> bool:
+        turn = fold(self.journal).turn
+        return (
+            turn is not None
+            and turn.reply is ReplyState.FINISHED
+            and all(sentence.end_offset is not None for sentence in turn.sentences)
         )
 
     @property
