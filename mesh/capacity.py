@@ -1,4 +1,4 @@
-"""``voicemesh plan`` and ``voicemesh simulate``: what a topology needs, and how it would fare."""
+"""``voicemesh plan``: what a topology needs."""
 
 from __future__ import annotations
 
@@ -110,6 +110,10 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if as_json:
         typer.echo(json.dumps(report.as_json(made, told, costs, examples=examples), indent=1))
     else:
-        console = Console(highlight=False)
-        console = console if console.is_terminal else Console(highlight=False, width=_WIDE)
-        console.print(report.tables(made, told, costs, examples=examples))
+        wide_console().print(report.tables(made, told, costs, examples=examples))
+
+
+def wide_console() -> Console:
+    """Return standard output; into a file or a pipe tables are not cut at 80 columns."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)

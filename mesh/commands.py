@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from mesh import capacity
+from mesh import capacity, rehearsal
 from mesh.envoy import Layout, Rendered, render, validate, write
 from mesh.local import Home, LocalMesh, MeshStatus, ask
 from mesh.local.daemon import spawn
@@ -61,6 +61,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(envoy, name="envoy")
     topologies.register(app)
     capacity.register(app)
+    rehearsal.register(app)
 
 
 def up(

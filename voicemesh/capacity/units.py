@@ -90,6 +90,8 @@ class UnitCosts(_Part):
     """By kind of process: services and the two Envoys, `edge` and `mesh`."""
     latencies: dict[str, Latency]
     """By name: turn_p50, turn_p95, set_up_p50, set_up_p99."""
+    opening_ms: _NotLess | None = None
+    """Processor milliseconds of one call's set-up, all processes; None: not measured."""
 
     def crowding(self, calls: float) -> float:
         """Return how crowded the event loops of the mesh that was measured are with some calls."""
