@@ -24,7 +24,7 @@ TOOL_TURN = 3
 """Every so many lines, one asks for the tool."""
 MOST_TURNS = 24
 """A brain is asked with the newest 200 messages only, and counts turns in them."""
-_FEWEST_TURNS = 6
+_FEWEST_TURNS = 2
 _WORDS = tuple(
     word
     for line in (
