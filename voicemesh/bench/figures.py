@@ -141,7 +141,7 @@ class Outcome:
         tally = self.tally
         return {
             "calls": self.calls,
-            "seconds": self.seconds,
+            "seconds": round(self.seconds, 3),
             "session_seconds": round(tally.session_seconds, 1),
             "failed": self.failed,
             "failures": dict(tally.failures),

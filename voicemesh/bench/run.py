@@ -57,6 +57,8 @@ class Load:
     """Whether mesh and load generator are kept on different cores."""
     warm: float = WARM_SECONDS
     """Seconds from the last call's start to the measurement."""
+    from_start: bool = False
+    """Whether the ramp is measured, too: what it costs to set calls up."""
 
     def manner(self) -> Manner:
         """Return how its callers behave."""
@@ -71,6 +73,8 @@ class Load:
         """Return when everything happens if it begins now."""
         ramp = self.calls / CALLS_PER_SECOND if self.ramp is None else self.ramp
         start = now + _LEAD_SECONDS
+        if self.from_start:
+            return Plan(start, ramp, start, start + ramp + self.seconds)
         begin = start + ramp + self.warm
         return Plan(start, ramp, begin, begin + self.seconds)
 
@@ -91,13 +95,14 @@ async def measure(load: Load, mesh: LocalMesh | None = None) -> Outcome:
             watch.end()
             after = await mesh.members() if mesh else None
             tally = await crew.tally(manner.patience)
+    seconds = plan.end - plan.begin
     return Outcome(
         load.calls,
-        load.seconds,
+        seconds,
         tally,
         watch.costs(after),
         watch.own_costs(),
-        watch.surroundings(load.seconds, after),
+        watch.surroundings(seconds, after),
     )
 
 

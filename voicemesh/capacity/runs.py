@@ -22,6 +22,7 @@ class Times(BaseModel):
     """Percentiles, milliseconds; None where nothing was measured."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    count: int = 0
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
@@ -33,6 +34,8 @@ class Run(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     calls: int = Field(ge=1)
     seconds: float = Field(gt=0)
+    session_seconds: float = 0.0
+    """Time that all calls together lasted meanwhile."""
     leg: str = "grpc"
     failed: int = Field(default=0, ge=0)
     cpu_ms_per_session_second: _Amounts = Field(default_factory=dict)

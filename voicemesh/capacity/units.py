@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from voicemesh.capacity.runs import TOTAL
 from voicemesh.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -146,6 +147,23 @@ def _unit(kind: str, processes: int, runs: Sequence[Run]) -> Unit:
         idle_mib=round(float(np.mean(resident)), 1) if resident else 0.0,
         call_kib=growth,
     )
+
+
+def opening_ms(units: UnitCosts, run: Run) -> float:
+    """Return what setting up one call costs: what a run from its start on took beyond the rest.
+
+    Raise InvalidInput where the run set no call up, or told too little.
+    """
+    if not run.set_up.count or not run.session_seconds:
+        raise InvalidInput("--openings", "give what `voicemesh bench --from-start --json` printed")
+    used = run.session_seconds * sum(
+        cost for name, cost in run.cpu_ms_per_session_second.items() if name != TOTAL
+    )
+    known = sum(
+        unit.processes * unit.idle_cores * run.seconds + unit.call_cores * run.session_seconds
+        for unit in units.kinds.values()
+    )
+    return round(max(used - 1000 * known, 0.0) / run.set_up.count, 3)
 
 
 _LATENCIES: Mapping[str, Callable[[Run], float | None]] = {

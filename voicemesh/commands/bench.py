@@ -50,6 +50,13 @@ _Ramp = Annotated[
         "--ramp", min=0, max=3600, help="Seconds in which calls begin. Default: 20 calls a second."
     ),
 ]
+_FromStart = Annotated[
+    bool,
+    typer.Option(
+        "--from-start",
+        help="Measure the ramp, too: what setting calls up costs (`voicemesh units --openings`).",
+    ),
+]
 _To = Annotated[
     str | None,
     typer.Option("--to", metavar="ADDRESS", help="Where calls come in. Default: the local mesh."),
@@ -113,6 +120,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     calls: _Calls = 50,
     seconds: _Seconds = 30.0,
     ramp: _Ramp = None,
+    from_start: _FromStart = False,
     to: _To = None,
     bot: _Bot = "echo",
     leg: _Leg = "grpc",
@@ -153,6 +161,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
         calls=calls,
         seconds=seconds,
         ramp=ramp,
+        from_start=from_start,
         procs=procs,
         interrupting=interrupting,
         pin=pin,

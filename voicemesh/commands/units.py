@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicemesh.capacity import runs
-from voicemesh.capacity.units import MEASURED, Origin, UnitCosts, fit, load
+from voicemesh.capacity.units import MEASURED, Origin, UnitCosts, fit, load, opening_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,13 @@ def units(
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Also write them to a file.")
     ] = None,
+    openings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BENCH.JSON",
+            help="What `voicemesh bench --from-start --json` printed: what a set-up costs.",
+        ),
+    ] = None,
     machine: Annotated[
         str, typer.Option(help="What it was measured on. Default: this machine's processor.")
     ] = "",
@@ -53,9 +60,14 @@ def units(
 
     `for n in 20 80 150; do voicemesh bench --local --leg twilio -n $n --json > $n.json; done`
 
-    `voicemesh units 20.json 80.json 150.json --write voicemesh/capacity/units.json`
+    `voicemesh bench --local --leg twilio -n 60 --ramp 6 --seconds 10 --from-start --json > o.json`
+
+    `voicemesh units 20.json 80.json 150.json --openings o.json --write units.json`
     """
     found = _fitted(runs.read(measured), machine) if measured else load(MEASURED)
+    if openings:
+        [run, *_] = runs.read([openings])
+        found = found.model_copy(update={"opening_ms": opening_ms(found, run)})
     text = found.model_dump_json(indent=1)
     if write:
         write.write_text(text + "\n", encoding="utf-8")
@@ -125,5 +137,7 @@ def _shown(found: UnitCosts) -> RenderableType:
         f"{name.replace('_', ' ')} {one.base_ms:.0f} ms + {one.slope_ms:.0f} ms x crowding"
         for name, one in found.latencies.items()
     ]
+    if found.opening_ms is not None:
+        times.append(f"each set-up {found.opening_ms:.1f} ms of CPU")
     noise = [Text(f"noisy: {told}", style="yellow") for told in origin.noise]
     return Group(table, *map(Text, times), *noise)

@@ -40,8 +40,9 @@ def picture(result: Result, path: Path) -> None:
     if result.story.lost:
         for axes in (calls, failed, busy):
             axes.axvline(result.story.lost_at / 60, color="0.4", linestyle=":")
-        at = result.story.lost_at / 60
-        calls.annotate(f" {result.story.lost} lost", (at, 0), color="0.4", fontsize="small")
+        at = (result.story.lost_at / 60, 0.9)
+        where = failed.get_xaxis_transform()
+        failed.text(*at, f"{result.story.lost} lost ", transform=where, ha="right", color="0.3")
     figure.savefig(path)
 
 

@@ -15,6 +15,7 @@ from tests.support.fake_gateway import Bot, FakeGateway, Reply, running
 from voicemesh.bench.caller import Manner
 from voicemesh.bench.crew import assembled, jobs
 from voicemesh.bench.mesh import LocalMesh, scripted_mesh
+from voicemesh.bench.run import Load
 from voicemesh.bench.tally import Tally
 from voicemesh.bench.worker import Plan
 from voicemesh.errors import Unavailable
@@ -30,6 +31,16 @@ async def load(
         start = time.monotonic() + 0.1
         crew.begin(Plan(start, 0.1, start + 0.1, start + 0.1 + seconds))
         return await crew.tally(seconds)
+
+
+def test_what_is_measured_when() -> None:
+    load = Load(target="", calls=40, seconds=30, ramp=2.0, warm=4.0)
+    plan = load.plan(100.0)
+    assert plan.begin == plan.start + 2.0 + 4.0
+    assert plan.end == plan.begin + 30
+    whole = replace(load, from_start=True).plan(100.0)
+    assert whole.begin == whole.start == plan.start
+    assert whole.end == whole.start + 2.0 + 30
 
 
 async def test_calls_are_held_and_measured() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from voicemesh.capacity import runs, units
 from voicemesh.capacity.runs import Run
-from voicemesh.capacity.units import Latency, Origin, Unit, UnitCosts, fit, line, queue
+from voicemesh.capacity.units import Latency, Origin, Unit, UnitCosts, fit, line, opening_ms, queue
 from voicemesh.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -61,6 +61,23 @@ def test_costs_are_found_again() -> None:
     turn = found.latencies["turn_p50"]
     assert (turn.base_ms, turn.slope_ms) == pytest.approx((800, 30))
     assert "turn_p95" not in found.latencies
+
+
+def test_what_a_set_up_costs_is_what_is_left() -> None:
+    # 60 calls placed evenly in 6 s and held for 10 s more, each set-up 12 ms.
+    lived = 60 * (3 + 10)
+    used = 1000 * sum(
+        unit.processes * unit.idle_cores * 16 + unit.call_cores * lived for unit in COSTS.values()
+    )
+    cpu = {"gateway-0": (used + 60 * 12) / lived, "edge-0": 0.0, "total": 1.0}
+    found = Run.model_validate(
+        told(60)
+        | {"seconds": 16, "session_seconds": lived, "set_up": {"count": 60}}
+        | {"cpu_ms_per_session_second": cpu}
+    )
+    assert opening_ms(TRUE, found) == pytest.approx(12, abs=0.01)
+    with pytest.raises(InvalidInput, match="--from-start"):
+        opening_ms(TRUE, run(60))
 
 
 def test_one_load_is_not_enough() -> None:
