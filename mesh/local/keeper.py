@@ -8,9 +8,11 @@ answer to whoever waits for it.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from enum import StrEnum
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Protocol
 
 from mesh.local import priority
@@ -148,7 +150,7 @@ class Keeper:
                 self._set(State.FAILED)
                 self._first.set_exception(Misconfigured(self._why(), process=self.part.name))
                 return
-            delay = self._crashes.crashed(served)
+            delay = self._crashes.crashed(math.inf if served and self._was_killed else served)
             if delay is None:
                 self._set(State.FAILED)
                 return
@@ -196,6 +198,11 @@ class Keeper:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return process.running
+
+    @property
+    def _was_killed(self) -> bool:
+        # Nobody does that to itself: nothing speaks against the next one.
+        return self.process is not None and self.process.exit_code == -SIGKILL
 
     def _ending(self, process: Process) -> str:
         code = process.exit_code or 0

@@ -70,6 +70,8 @@ class Watched:
     def __init__(self, part: Script, **more: float) -> None:
         self.states: list[State] = []
         self._ended = asyncio.Event()
+        self.served = asyncio.Event()
+        """Set, and made anew, each time it begins to serve."""
         self.keeper = Keeper(
             part,
             self._saw,
@@ -85,6 +87,9 @@ class Watched:
         self.states.append(state)
         if state is State.FAILED:
             self._ended.set()
+        if state is State.SERVING:
+            self.served.set()
+            self.served = asyncio.Event()
 
 
 async def test_it_is_used_while_it_serves_and_left_before_it_ends(tmp_path: Path) -> None:
@@ -158,6 +163,19 @@ async def test_one_that_starts_behind_others_runs_beside_them_once_it_serves(
     assert len(threads) == 2
     assert {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads} == {own}
     await keeper.abort()
+
+
+async def test_one_that_served_and_is_killed_is_started_again_however_often(tmp_path: Path) -> None:
+    watched = Watched(Script(tmp_path / "log", FOREVER))
+    await watched.keeper.serving()
+    for _ in range(2 * QUICK.patience):
+        process = watched.keeper.process
+        assert process is not None
+        served = watched.served
+        process.kill()
+        await asyncio.wait_for(served.wait(), 15)
+    assert State.FAILED not in watched.states
+    await watched.keeper.abort()
 
 
 async def test_stopping_during_the_start_and_during_the_backoff(tmp_path: Path) -> None:
