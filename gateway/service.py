@@ -78,7 +78,7 @@ class Gateway:
         self.clock = time.monotonic
         self.tag = gateway_tag(settings.region, settings.replica)
         """What the names of calls that begin here end with."""
-        self.live = LiveStreams(settings.max_calls)
+        self.live = LiveStreams(settings.limits)
         self._bound = 0
         keys = _keyring(settings)
         self.keys = keys

@@ -60,6 +60,8 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
 
     async def _converse(self, context: Context) -> None:
         start = await self._first(context)
+        if not start.HasField("resume"):
+            self._gateway.live.check_new()
         with self._gateway.bound(0 if start.resumable else 1):
             await self._hold(context, await self._leg(start))
 

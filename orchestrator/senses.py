@@ -73,7 +73,7 @@ class _Streams(Generic[KeyT]):
     def run(self, key: KeyT, source: Source, deliver: Deliver, failure: Failure) -> None:
         """Deliver what the source gives; deliver ``failure`` when it breaks or ends."""
         self._pulse.sent += 1
-        task = asyncio.create_task(_pump(source, deliver, failure))
+        task = asyncio.create_task(_pump(source, deliver, failure, self._pulse))
         self._tasks[key] = task
         task.add_done_callback(lambda _: self._tasks.pop(key, None))
 
@@ -88,13 +88,15 @@ class _Streams(Generic[KeyT]):
             self.stop(key)
 
 
-async def _pump(source: Source, deliver: Deliver, failure: Failure) -> None:
+async def _pump(source: Source, deliver: Deliver, failure: Failure, pulse: Pulse) -> None:
     try:
         async with aclosing(source):
             async for event in source:
                 await deliver(event)
     except grpc.aio.AioRpcError as error:
         reason, _ = error_info(error)
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            pulse.refused()
         lasting = error.code() in LASTING or reason in LASTING_REASONS
         await deliver(failure(f"{error.code().name}: {error.details()}", lasting))
     except VoicemeshError as error:

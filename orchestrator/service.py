@@ -31,8 +31,8 @@ class Orchestrator:
 
     def __init__(self, settings: OrchestratorSettings) -> None:
         self._settings = settings
-        self.live = LiveStreams(settings.max_calls)
-        pulse = Pulse()
+        self.live = LiveStreams(settings.limits)
+        pulse = Pulse(self.live.turned_away)
         self._channel = open_channel(settings.mesh, trust=settings.trust, pulse=pulse)
         bots = Bots.load(settings.bots)
         allowed = Allowed(settings.allowed_hosts)

@@ -105,6 +105,8 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
 
     async def _run(self, requests: AsyncIterator[session_pb2.RunRequest], context: Context) -> None:
         opening = await _opening(requests)
+        if opening.epoch == 1 and not opening.journal:
+            self._live.check_new()
         facts = convert.facts(opening, self._settings.replica)
         session = self._session(opening, facts)
         if not self.epochs.claim(facts.call_id, (opening.epoch, opening.attempt), session):

@@ -22,6 +22,8 @@ from voicemesh.renewed import RenewedChannel
 from voicemesh.server import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voicemesh.tls import Trust
 
 BEAT = "/voicemesh.Beat/Beat"
@@ -32,9 +34,11 @@ _beating: set[asyncio.Task[None]] = set()
 class Pulse:
     """Counts what a channel's users send: who sends anyway need not beat."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("refused", "sent")
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Callable[[], None] = lambda: None) -> None:
+        """``refused`` is called when a stream found no place."""
+        self.refused = refused
         self.sent = 0
         """To a channel of one address, messages; to one of several, streams opened."""
 

@@ -80,6 +80,8 @@ class Refused(VoicemeshError):
 
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
     default_reason = "FULL"
+    retry_seconds = 1.0
+    """How soon asking again may help; told as ``google.rpc.RetryInfo``."""
 
 
 class Unavailable(VoicemeshError):
@@ -135,11 +137,16 @@ def to_status(error: VoicemeshError) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(
         reason=error.reason, domain=DOMAIN, metadata=dict(error.details)
     )
-    detail = any_pb2.Any()
-    detail.Pack(info)
+    details = [any_pb2.Any()]
+    details[0].Pack(info)
+    if isinstance(error, Refused):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_seconds * 1000))
+        details.append(any_pb2.Any())
+        details[1].Pack(retry)
     code: tuple[int, str] = error.status.value
     return status_pb2.Status(
-        code=cast("code_pb2.Code.ValueType", code[0]), message=error.message, details=[detail]
+        code=cast("code_pb2.Code.ValueType", code[0]), message=error.message, details=details
     )
 
 

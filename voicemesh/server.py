@@ -10,6 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
+import time
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -19,6 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from voicemesh import telemetry
+from voicemesh.admission import RETRY_SECONDS, Admission, Limits
 from voicemesh.errors import Misconfigured, Refused, Unavailable
 from voicemesh.peers import PeersOnly
 from voicemesh.settings import ServiceSettings, load
@@ -40,8 +42,9 @@ _log = telemetry.get_logger("server")
 class LiveStreams:
     """The streams that a service has admitted; knows whether one more may come."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limits: int | Limits) -> None:
+        """``limits``: how many streams, or all of what a replica takes on."""
+        self.admission = Admission(limits if isinstance(limits, Limits) else Limits(limits))
         self._count = 0
         self._draining = False
         self._empty = asyncio.Event()
@@ -60,7 +63,7 @@ class LiveStreams:
     @staticmethod
     def full(count: int, limit: int) -> bool:
         """Whether one more would be too many; `voicemesh simulate` asks the same."""
-        return count >= limit
+        return bool(Admission(Limits(limit)).refusal(count, 0.0, new=True))
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -68,9 +71,7 @@ class LiveStreams:
         if self._draining:
             telemetry.REFUSED.labels("draining").inc()
             raise Unavailable("this replica is draining", reason="DRAINING")
-        if self.full(self._count, self._limit):
-            telemetry.REFUSED.labels("full").inc()
-            raise Refused(f"this replica serves {self._limit} streams at most", limit=self._limit)
+        self._refuse(self._count, new=False)
         self._count += 1
         self._empty.clear()
         telemetry.CALLS.set(self._count)
@@ -81,6 +82,25 @@ class LiveStreams:
             telemetry.CALLS.set(self._count)
             if not self._count:
                 self._empty.set()
+
+    def check_new(self) -> None:
+        """Raise Refused unless a call may begin here that was admitted a moment ago."""
+        self._refuse(self._count - 1, new=True)
+
+    def turned_away(self) -> None:
+        """Take note that something behind this replica had no place."""
+        self.admission.turned_away(time.monotonic())
+
+    def _refuse(self, beside: int, *, new: bool) -> None:
+        reason = self.admission.refusal(beside, time.monotonic(), new=new)
+        if reason:
+            telemetry.REFUSED.labels(reason.lower()).inc()
+            limit = self.admission.limits.streams
+            full = f"this replica serves {limit} streams at most"
+            said = full if reason == "FULL" else f"this replica takes no new calls now ({reason})"
+            error = Refused(said, reason=reason, limit=limit)
+            error.retry_seconds = RETRY_SECONDS[reason]
+            raise error
 
     def close(self) -> None:
         """Turn new ones away from now on."""
@@ -268,7 +288,7 @@ async def serve(
     # Caught by services that do not hand over, too: by default it would end the process.
     loop.add_signal_handler(signal.SIGUSR1, on_hand_over)
     async with (
-        telemetry.measuring_lag(),
+        telemetry.measuring_lag(service.live.admission),
         _running(service, settings, max_message_bytes) as running,
     ):
         _log.info("serving", address=running.address)

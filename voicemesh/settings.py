@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voicemesh.admission import Limits
 from voicemesh.errors import Misconfigured
 from voicemesh.tls import Trust, trust_in
 
@@ -46,10 +47,19 @@ class ServiceSettings(BaseSettings):
     nothing is encrypted, which only loopback addresses allow."""
     plaintext: bool = False
     """Whether other addresses allow it, too: only for networks that encrypt by themselves."""
+    max_lag_ms: float = Field(default=50.0, ge=0, le=10000)
+    """p95 of the event loop's lag, over 2 s, from which no new call is taken on; 0 is any."""
+    max_memory_mib: int = Field(default=0, ge=0)
+    """Memory of the process from which no new call is taken on; 0 is any."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line written."""
     otlp: str = ""
     """OTLP gRPC endpoint for spans; empty exports none."""
+
+    @property
+    def limits(self) -> Limits:
+        """What this process takes on."""
+        return Limits(self.max_calls, self.max_lag_ms / 1000, self.max_memory_mib * 1024 * 1024)
 
     @property
     def trust(self) -> Trust | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import mmap
 import sys
 from collections import deque
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from voicemesh.errors import Misconfigured
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from voicemesh.admission import Admission
     from voicemesh.settings import ServiceSettings
 
 CALLS = Gauge("voicemesh_calls", "Streams served now")
@@ -160,8 +162,10 @@ def _nanos(seconds: float) -> int:
 class LoopLag:
     """Lateness of a timer on this event loop: the honest signal of saturation."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission | None = None) -> None:
+        """``admission`` is told of each sample, and of the process's memory."""
         self._samples: deque[float] = deque(maxlen=LAG_WINDOW)
+        self._admission = admission
 
     @property
     def p95(self) -> float:
@@ -177,13 +181,25 @@ class LoopLag:
         while True:
             due = loop.time() + LAG_PERIOD
             await asyncio.sleep(LAG_PERIOD)
-            self._samples.append(max(0.0, loop.time() - due))
+            late = max(0.0, loop.time() - due)
+            self._samples.append(late)
+            if self._admission:
+                self._admission.lagged(late)
+                self._admission.grew(_resident_bytes())
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0  # not Linux: memory is not limited
 
 
 @asynccontextmanager
-async def measuring_lag() -> AsyncIterator[LoopLag]:
-    """Measure this loop's lag while the block runs."""
-    lag = LoopLag()
+async def measuring_lag(admission: Admission | None = None) -> AsyncIterator[LoopLag]:
+    """Measure this loop's lag while the block runs; tell ``admission`` of it."""
+    lag = LoopLag(admission)
     LOOP_LAG_P95.set_function(lambda: lag.p95)
     task = asyncio.create_task(lag.run())
     try:

@@ -60,7 +60,10 @@ class Desk:
         """Accounts and trunks by which calls are placed, by name."""
         if settings.carriers:
             self.diallers = load(
-                Path(settings.carriers), addresses=self._addresses, mesh=settings.mesh
+                Path(settings.carriers),
+                addresses=self._addresses,
+                mesh=settings.mesh,
+                trust=settings.trust,
             )
         # Of several accounts with a carrier the first is asked, and signs.
         accounts = [each for each in self.diallers.values() if isinstance(each, CarrierDialler)]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.control.dialling import Order
     from voicemesh.bots.document import Place
     from voicemesh.carriers.rest.control import CallControl
+    from voicemesh.tls import Trust
 
 SIP = "sip"
 """What stands for a carrier where calls are placed by SIP."""
@@ -132,11 +133,12 @@ def load(
     environ: Mapping[str, str] = os.environ,
     addresses: Addresses | None = None,
     mesh: str = "",
+    trust: Trust | None = None,
 ) -> dict[str, CarrierDialler | TrunkDialler]:
     """Read a carriers file; raise Misconfigured with every problem, or the account's.
 
     ``addresses`` is where carriers come back to, unless their entries say so; by ``mesh`` SIP
-    processes are reached.
+    processes are reached, with ``trust`` as what is shown there.
     """
     ours = addresses or Addresses("")
     hint = "a carriers file is a mapping with the key `carriers`"
@@ -150,7 +152,7 @@ def load(
                 "an answered call must come back"
             )
     return {
-        entry.name: TrunkDialler(entry.application, entry.caller, mesh)
+        entry.name: TrunkDialler(entry.application, entry.caller, mesh, trust)
         if entry.carrier == SIP
         else _dialler(file, entry, environ, ours)
         for entry in found.carriers

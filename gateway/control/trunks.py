@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.control.dialling import Order
+    from voicemesh.tls import Trust
 
 NEWS_SECONDS = 1.0
 """How long the far end may take to ring; then who ordered the call is told that it is under way."""
@@ -37,13 +38,14 @@ def _to_nobody(_call_id: str, _name: str, _end: str) -> None:
 class TrunkDialler:
     """One trunk of the SIP file."""
 
-    def __init__(self, trunk: str, caller: str, target: str) -> None:
+    def __init__(self, trunk: str, caller: str, target: str, trust: Trust | None = None) -> None:
         """``trunk`` empty: the file's first; ``target`` is where SIP processes are reached."""
         self.tell: Callable[[str, str, str], None] = _to_nobody
         """Is told what becomes of a call: its id, its name, its end (as `Placing.told`)."""
         self._trunk = trunk
         self._caller = caller
         self._target = target
+        self._trust = trust
         self._channel: grpc.aio.Channel | None = None
         self._placed: dict[str, asyncio.Task[None]] = {}
 
@@ -116,5 +118,5 @@ class TrunkDialler:
 
     def _stub(self) -> Any:  # noqa: ANN401 - the stub of grpc.aio has no type of its own
         if self._channel is None:
-            self._channel = open_channel(self._target)
+            self._channel = open_channel(self._target, trust=self._trust)
         return sip_pb2_grpc.SipServiceStub(self._channel)

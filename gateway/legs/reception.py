@@ -74,7 +74,7 @@ class Reception:
         if self.waiting >= limit:
             raise Refused(f"{limit} sockets have not begun their calls yet", limit=limit)
         with self.gateway.live.admit():
-            return
+            self.gateway.live.check_new()
 
     def check_token(self, given: str) -> None:
         """Raise Denied unless this is the token, where one is set."""
@@ -185,7 +185,9 @@ class Guest:
     async def _serve(self, began: Began, leg: CarrierLeg) -> None:
         """Hold a place for the call until its socket is gone."""
         try:
-            with self._reception.gateway.live.admit():
+            live = self._reception.gateway.live
+            with live.admit():
+                live.check_new()
                 await self._converse(began, leg)
                 await self._wire.gone.wait()
         except VoicemeshError as error:
