@@ -282,7 +282,8 @@ class Call:
         """Let the tool be called: whoever conducts the call next knows of it."""
         playout, kept = self.downlink.playout, self.downlink.journal.next_sequence
         position = self.uplink.clock.position(now)
-        report = reports.PlayoutReport(position, playout.heard(now), playout.buffered, kept)
+        hold = self.downlink.on_hold
+        report = reports.PlayoutReport(position, playout.heard(now), playout.buffered, kept, hold)
         return [*self.uplink.send_all(), do.Send(report)]
 
     def _acknowledged(self, event: on.Acknowledged, _now: float) -> Commands:
@@ -330,8 +331,10 @@ class Call:
         # Behind the audio that lies before it.
         return [*self.uplink.send_all(), do.Send(self._playout_report(news, now))]
 
-    def _playout_report(self, news: tuple[int, int], now: float) -> reports.PlayoutReport:
-        return reports.PlayoutReport(self.uplink.clock.position(now), *news)
+    def _playout_report(self, news: tuple[int, int, bool], now: float) -> reports.PlayoutReport:
+        heard, held, on_hold = news
+        position = self.uplink.clock.position(now)
+        return reports.PlayoutReport(position, heard, held, on_hold=on_hold)
 
     def _act(self, now: float) -> Commands:
         out: Commands = []

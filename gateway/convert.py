@@ -107,6 +107,7 @@ def _playout(report: reports.PlayoutReport) -> _Request:
             played_offset=report.played_offset,
             buffered_offset=report.buffered_offset,
             kept_sequence=report.kept_sequence,
+            on_hold=report.on_hold,
         )
     )
 

@@ -59,7 +59,7 @@ class Downlink:
         """Whether the caller is to hear nothing of the bot for now."""
         self._paused_at: float | None = None
         self._shown = (PlayoutState.IDLE, now)
-        self._told = (0, 0)
+        self._told = (0, 0, False)
 
     def take_up(self, past: Past, now: float) -> None:
         """Go on with a journal, behind what the caller heard and what was done."""
@@ -202,7 +202,7 @@ class Downlink:
 
     def linked(self, now: float) -> None:
         """Take note of a new session: what waits to be judged waits from now on."""
-        self._told = (0, 0)
+        self._told = (0, 0, False)
         if self._paused_at is not None:
             self._paused_at = now
 
@@ -233,15 +233,16 @@ class Downlink:
         """Return what is to be done now."""
         return self.actions.due(self.playout.heard(now)) if self.actions else []
 
-    def news(self, now: float, *, anyway: bool = False) -> tuple[int, int] | None:
-        """Return what was played and is held when that should be reported, each time once.
+    def news(self, now: float, *, anyway: bool = False) -> tuple[int, int, bool] | None:
+        """Return what was played, what waits, and whether on hold, each time it should be told.
 
         `anyway`: as soon as the session has not been told of it.
         """
         state, since = self._shown
         playing = self.playout.state is PlayoutState.PLAYING
         due = state is not self.playout.state or (playing and now - since >= REPORT_SECONDS)
-        news = self.playout.heard(now), self.playout.buffered
+        due = due or self._told[2] is not self.on_hold
+        news = self.playout.heard(now), self.playout.buffered, self.on_hold
         if not (due or (anyway and news != self._told)):
             return None
         self._shown, self._told = (self.playout.state, now), news

@@ -82,7 +82,7 @@ class MuteSet:
 
 @dataclass(frozen=True, slots=True)
 class HoldSet:
-    """An application lets neither side hear the other, or ends that."""
+    """Neither side is to hear the other, or that ends: for an application or the caller's phone."""
 
     on_hold: bool
 
@@ -216,7 +216,9 @@ class ByeSaid:
 
 
 ActionTold: TypeAlias = HangUpTold | TransferTold | DigitsTold
-LegEvent: TypeAlias = CallerSounded | CallerPressed | PlaybackLagged | CallerLeft | CallerMoved
+LegEvent: TypeAlias = (
+    CallerSounded | CallerPressed | PlaybackLagged | HoldSet | CallerLeft | CallerMoved
+)
 LinkEvent: TypeAlias = (
     LinkReady
     | LinkLost

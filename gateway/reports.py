@@ -91,6 +91,8 @@ class PlayoutReport:
     """Bot offset behind the last sample held."""
     kept_sequence: int = 0
     """Number of the journal's next entry, if all before it are to be known as kept; 0: not said."""
+    on_hold: bool = False
+    """Whether neither side hears the other."""
 
 
 def end_of(item: Chunk | Report) -> int:

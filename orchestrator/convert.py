@@ -124,7 +124,7 @@ _EVENTS: dict[str, Callable[[Any], events.Event]] = {
     "speech_started": lambda m: events.SpeechStarted(m.offset, m.start_offset),
     "speech_ended": lambda m: events.SpeechEnded(m.offset, m.end_offset),
     "playout": lambda m: events.PlayoutReported(
-        m.offset, m.played_offset, m.buffered_offset, m.kept_sequence
+        m.offset, m.played_offset, m.buffered_offset, m.kept_sequence, m.on_hold
     ),
     "barge_in": lambda m: events.BargedIn(m.offset, m.heard_offset),
     "dtmf": _dtmf,

@@ -49,6 +49,8 @@ class PlayoutReported:
     buffered_offset: int
     kept_sequence: int = 0
     """The gateway has every entry of the journal before this one; 0: it does not say."""
+    on_hold: bool = False
+    """Whether neither side hears the other for now."""
 
 
 @dataclass(frozen=True, slots=True)

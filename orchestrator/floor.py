@@ -41,6 +41,7 @@ class Floor:
         self._played = 0
         self._playing_since: float | None = None
         self._rate = 0
+        self._on_hold = False
 
     def begin(self, rate: int, played_offset: int) -> None:
         """Take note of where playout stands; flush what a broken session could not."""
@@ -52,8 +53,8 @@ class Floor:
 
     @property
     def quiet(self) -> bool:
-        """Whether neither side speaks or is about to."""
-        return not (self._hearing.active or self.bot_has_it)
+        """Whether neither side speaks or is about to, though each could."""
+        return not (self._hearing.active or self.bot_has_it or self._on_hold)
 
     @property
     def bot_has_it(self) -> bool:
@@ -73,7 +74,8 @@ class Floor:
         self._speaking.hold()
 
     def playout_reported(self, event: PlayoutReported) -> None:
-        """Take note of what was played."""
+        """Take note of what was played, and whether it can be at all."""
+        self._on_hold = event.on_hold
         self._played = max(self._played, event.played_offset)
         playing = event.played_offset < event.buffered_offset
         self._playing_since = self._ledger.now if playing else None

@@ -1,8 +1,9 @@
 """One phone call: a leg of SIP on one side, a resumable caller of the gateway on the other.
 
 While the far end holds the call nothing of it is heard (whatever it plays meanwhile is not the
-caller), and what the bot says waits, for as much as `mouth.LONGEST_SECONDS`. When the call is taken
-back the bot goes on where it was, unless the caller speaks: then what waited is dropped.
+caller), and the gateway is told: what the bot says waits there, and the bot is patient. When the
+call is taken back the bot goes on where it was, unless the caller speaks: then what waited here is
+dropped.
 """
 
 from __future__ import annotations
@@ -159,6 +160,11 @@ class Phone:
             self._lines.kept.key(self._ear.next_offset, message)
         self._lines.sent()
 
+    def _tell_hold(self) -> None:
+        held = call_pb2.ConverseRequest(hold=call_pb2.Hold(on_hold=self._held))
+        self._lines.kept.state(self._ear.next_offset, held)
+        self._lines.sent()
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -176,6 +182,7 @@ class Phone:
                 self._say(call_pb2.ConverseRequest(dtmf=call_pb2.Dtmf(digit=digit)))
             case sip.Held(on):
                 self._held = on
+                self._tell_hold()
                 self._log.info("held" if on else "taken back")
             case sip.Closed() if not self.closed.done():
                 self.closed.set_result(event)
@@ -203,6 +210,8 @@ class Phone:
 
     def resumed(self, started: call_pb2.Started) -> None:
         self._log.info("another gateway holds the call", replica=started.replica)
+        if self._held:
+            self._tell_hold()
 
     def lost(self, error: VoicemeshError) -> None:
         self._log.warning("the mesh's call is lost", detail=error.message)

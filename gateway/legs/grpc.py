@@ -64,6 +64,8 @@ class CallerSide:
                 if not _DIGIT.fullmatch(request.dtmf.digit):
                     raise InvalidInput("dtmf.digit", "must be one of 0-9, *, #, A-D", limit=1)
                 yield on.CallerPressed(request.dtmf.digit)
+            case "hold":
+                yield on.HoldSet(request.hold.on_hold)
             case "hang_up":
                 yield on.CallerLeft()
             case "leave":

@@ -567,3 +567,17 @@ def test_a_change_of_gateways_waits_for_what_is_to_be_done_behind_the_bots_words
     assert not rig.call.at_rest
     rig.wait(1.2)
     assert rig.call.at_rest
+
+
+def test_the_orchestrator_knows_that_a_call_is_on_hold() -> None:
+    rig = live()
+    rig.handle(on.HoldSet(True))
+    rig.wait(3)
+    rig.handle(on.HoldSet(False))
+    held = [each.on_hold for each in rig.sent() if isinstance(each, PlayoutReport)]
+    assert held == [True, False]
+    rig.handle(on.HoldSet(True))
+    rig.handle(on.LinkLost())
+    [report] = messages(rig.ready())
+    assert isinstance(report, PlayoutReport)
+    assert report.on_hold

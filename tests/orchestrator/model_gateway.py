@@ -114,6 +114,8 @@ class Playout:
 class ModelGateway:
     """One call's media leg, its journal, and what is not committed yet."""
 
+    on_hold = False
+
     def __init__(self, clock: Clock, trace: Trace, *, barge_in: bool = True) -> None:
         self._clock = clock
         self._trace = trace
@@ -376,10 +378,17 @@ class ModelGateway:
             self._report_playout()
             self._clock.after(REPORT_SECONDS, self._still_playing)
 
+    def hold(self, on_hold: bool) -> None:
+        """Let neither side hear the other, or end that."""
+        self.on_hold = on_hold
+        self._trace("gateway", "holds" if on_hold else "takes back")
+        self._report_playout()
+
     def _report_playout(self) -> None:
         if self.send and not self.over:
             heard, held = self.playout.heard, self.playout.held
-            self.send(events.PlayoutReported(self.position, heard, held))
+            report = events.PlayoutReported(self.position, heard, held, on_hold=self.on_hold)
+            self.send(report)
 
 
 def _behind(event: events.Event, offset: int) -> events.Event | None:

@@ -13,6 +13,7 @@ words may be lost. What can be done::
     coughs 0.4            the caller makes a noise for so long
     plays 0.8             go on until so much more of the bot was heard
     presses 12#           the caller presses keys, one every 0.2 s
+    hold on               the call is put on hold, or taken back: ``hold off``
     command KEY say WORDS (or hang_up, or transfer TARGET) from an application
     fault stt hang 2      the next stream does that after two results; ``fine`` is none
     drain                 the replica is asked to go
@@ -113,6 +114,7 @@ _STEPS: dict[str, Callable[[World, str], object]] = {
     "coughs": lambda world, rest: world.gateway.caller_coughs(float(rest)),
     "plays": lambda world, rest: world.bot_plays(float(rest)),
     "presses": _presses,
+    "hold": lambda world, rest: world.gateway.hold(rest == "on"),
     "command": _command,
     "fault": _fault,
     "drain": _drain,

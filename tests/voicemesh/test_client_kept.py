@@ -30,6 +30,18 @@ def read(kept: Kept, reader: Reader) -> list[call_pb2.ConverseRequest]:
     return found
 
 
+def test_a_state_is_told_again_unless_it_is_past() -> None:
+    kept = Kept(RATE)
+    audio(kept, 0)
+    kept.state(FRAME, call_pb2.ConverseRequest(hold=call_pb2.Hold(on_hold=True)))
+    audio(kept, FRAME)
+    kinds = [each.WhichOneof("message") for each in read(kept, Reader())]
+    assert kinds == ["audio", "hold", "audio"]
+    assert len(read(kept, Reader(wanted_offset=FRAME))) == 2
+    kept.commit(FRAME + 1, 0)
+    assert [each.WhichOneof("message") for each in read(kept, Reader())] == ["audio"]
+
+
 steps = st.one_of(
     st.tuples(st.just("audio"), st.integers(0, 500), st.integers(1, 500)),
     st.tuples(st.just("key"), st.just(0), st.just(0)),

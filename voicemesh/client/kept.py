@@ -52,6 +52,8 @@ class _Item:
     """Samples; none for a key."""
     key: int | None = None
     """Number of the key within the call, from 0."""
+    passing: bool = False
+    """Whether it is of no use behind its offset."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +101,10 @@ class Kept:
         while self._keys - self._first_key() > MAX_KEPT_KEYS:
             self._drop(lost=True)
 
+    def state(self, offset: int, message: call_pb2.ConverseRequest) -> None:
+        """Keep what holds from `offset` on; who resumes a call says it again."""
+        self._items.append(_Item(message, offset, passing=True))
+
     def close(self, message: call_pb2.ConverseRequest) -> None:
         """Keep the caller's last message."""
         self._items.append(_Item(message, self._forgotten))
@@ -124,6 +130,8 @@ class Kept:
     def _is_over(item: _Item, offset: int, keys: int) -> bool:
         if item.key is not None:
             return item.key < keys
+        if item.passing:
+            return item.offset < offset
         return 0 < item.count <= offset - item.offset
 
     def _first_key(self) -> int:

@@ -90,6 +90,7 @@ class ConverseRequest(_message.Message):
     DTMF_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
     LEAVE_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___Start:
         """First message and once."""
@@ -110,6 +111,10 @@ class ConverseRequest(_message.Message):
     def leave(self) -> Global___Leave:
         """The call goes on over another stream."""
 
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """The caller's phone is put on hold, or taken back."""
+
     def __init__(
         self,
         *,
@@ -118,16 +123,39 @@ class ConverseRequest(_message.Message):
         dtmf: Global___Dtmf | None = ...,
         hang_up: Global___HangUp | None = ...,
         leave: Global___Leave | None = ...,
+        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "hold", b"hold", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "dtmf", b"dtmf", "hang_up", b"hang_up", "hold", b"hold", "leave", b"leave", "message", b"message", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "audio", "dtmf", "hang_up", "leave"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "audio", "dtmf", "hang_up", "leave", "hold"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ConverseRequest: _TypeAlias = ConverseRequest  # noqa: Y015
+
+@_typing.final
+class Hold(_message.Message):
+    """While a call is on hold nothing of the caller is heard, and what the bot says waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_HOLD_FIELD_NUMBER: _builtins.int
+    on_hold: _builtins.bool
+    """Required. Whether it is from here on."""
+    def __init__(
+        self,
+        *,
+        on_hold: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_hold", b"on_hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
 
 @_typing.final
 class ConverseResponse(_message.Message):

@@ -376,8 +376,8 @@ Global___SpeechEnded: _TypeAlias = SpeechEnded  # noqa: Y015
 
 @_typing.final
 class Playout(_message.Message):
-    """What of the bot's audio was played. Sent when playout begins, ends, pauses, and every 500 ms
-    between; at once when the intent of a tool was kept. Not replayed: only the newest matters.
+    """What of the bot's audio was played. Sent when playout begins, ends, pauses, when the call is put
+    on hold or taken back, and every 500 ms between; at once when the intent of a tool was kept. Not replayed: only the newest matters.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -386,6 +386,7 @@ class Playout(_message.Message):
     PLAYED_OFFSET_FIELD_NUMBER: _builtins.int
     BUFFERED_OFFSET_FIELD_NUMBER: _builtins.int
     KEPT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ON_HOLD_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
     """Required. Caller offset of the gateway's clock."""
     played_offset: _builtins.int
@@ -396,6 +397,10 @@ class Playout(_message.Message):
     """Optional. Sequence number of the journal's next entry: all before it are kept, and the caller who
     holds the call has been sent them. Set when the intent of a tool was kept; 0 says nothing.
     """
+    on_hold: _builtins.bool
+    """Optional. Whether the call is on hold: neither side hears the other, and silence means nothing.
+    Default: it is not.
+    """
     def __init__(
         self,
         *,
@@ -403,10 +408,11 @@ class Playout(_message.Message):
         played_offset: _builtins.int = ...,
         buffered_offset: _builtins.int = ...,
         kept_sequence: _builtins.int = ...,
+        on_hold: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffered_offset", b"buffered_offset", "kept_sequence", b"kept_sequence", "offset", b"offset", "played_offset", b"played_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffered_offset", b"buffered_offset", "kept_sequence", b"kept_sequence", "offset", b"offset", "on_hold", b"on_hold", "played_offset", b"played_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,7 +92,9 @@ class DialRequest(_message.Message):
     address ("sip:anna@example.com"); at most 128 characters, without spaces.
     """
     bot: _builtins.str
-    """Required. Name of the bot, 1 to 64 characters of a-z, 0-9, - and _."""
+    """Required, except with a ticket among the variables, which names it (call control's calls).
+    Name of the bot, 1 to 64 characters of a-z, 0-9, - and _.
+    """
     trunk: _builtins.str
     """Optional. Trunk to use, by its name in the SIP file; default: the first there."""
     caller: _builtins.str
