@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 def test_calls_survive_the_orchestrators_that_are_killed(tmp_path: Path) -> None:
     chart = tmp_path / "chaos.png"
-    options = "--calls 4 --seconds 8 --fault kill --target orchestrator --every 2 --seed 8223 --json"
+    options = (
+        "--calls 4 --seconds 8 --fault kill --target orchestrator --every 2 --seed 8223 --json"
+    )
     result = CliRunner().invoke(build(), ["chaos", *options.split(), "--picture", str(chart)])
     told = json.loads(result.stdout)
     losses = {name: count for name, count in told.items() if name.endswith(LOSSES)}
