@@ -13,6 +13,9 @@ SECONDS_PER_CHARACTER = 0.065
 DOUBT = 1.3
 """So much longer may a sentence be than a voice of unknown pace needs for it on average."""
 
+LEAST_SECONDS_PER_CHARACTER = 0.02
+"""Nobody speaks faster than this, letters and digits alone counted."""
+
 _WORD = re.compile(r"\S+")
 
 
@@ -48,6 +51,11 @@ def unsaid_from(text: str, share: float) -> int:
             return word.start()
         said += len(word[0])
     return len(text)
+
+
+def too_short(text: str, seconds: float) -> bool:
+    """Whether sound of this length cannot be all of a text, such as an error taken for sound."""
+    return seconds < LEAST_SECONDS_PER_CHARACTER * sum(map(str.isalnum, text))
 
 
 class Pace:

@@ -28,8 +28,8 @@ PRE_ROLL_SECONDS = 0.5
 """Audio before the start of speech that the gateway may send; never more."""
 TAIL_SECONDS = 1.0
 """Audio behind the end of speech that the gateway may send; never so much."""
-SURE_SECONDS = 1.0
-"""Who was heard to speak for so long said something; less may have been a cough."""
+SURE_SECONDS = 0.5
+"""Whoever spoke for so long may have said something; less was a cough."""
 
 
 class Hearing:
@@ -127,7 +127,7 @@ class Hearing:
         """Take words in."""
         utterance, key = self.utterance, (event.utterance, event.attempt)
         final = self._is_final(event)
-        if final and self._is_doubtful(event) and self._race.unsatisfied(key):
+        if final and self._is_doubtful(event) and self._race.unsatisfied(key, to_blame=False):
             return
         counts = self._race.result(key) if final else self._race.leads(key)
         if utterance is None or not counts:

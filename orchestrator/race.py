@@ -162,12 +162,18 @@ class Race(Generic[EntryT, KeyT]):
         self._set_timer()
         return going_on
 
-    def unsatisfied(self, key: KeyT) -> bool:
-        """Ask an engine that was not asked yet instead; return False if there is none."""
+    def unsatisfied(self, key: KeyT, *, to_blame: bool) -> bool:
+        """Ask an engine that was not asked yet instead; return False if there is none.
+
+        ``to_blame``: there was something to be found, so that one found too little is its fault.
+        """
         runner = self._live.get(key)
         if runner is None or self._begun >= len(self._course.entries):
             return False
         del self._live[key]
+        if to_blame:
+            standing = self._course.standing(runner.entry)
+            standing.failed(self._ledger.now, began=runner.began, missed=False)
         self._note(runner, Outcome.EMPTY)
         self._door.close(key)
         if self._winner == key:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import FinishSpeaking, Flush, Say, SendAudio, Show, Speak, StopSpeaking
-from orchestrator.heard import SECONDS_PER_CHARACTER, Pace, Spoken, heard_text
+from orchestrator.heard import SECONDS_PER_CHARACTER, Pace, Spoken, heard_text, too_short
 from orchestrator.race import Race
 from orchestrator.voices import Voice, label
 from voicemesh.api.journal.v1 import journal_pb2
@@ -132,7 +132,10 @@ class Speaking:
             return True
         if not voice.heard:
             return self.failed(event.speech, "a sentence made no sound", lasting=True)
-        self._pace.learn(voice.label, voice.text, (voice.made - voice.start) / self._rate)
+        seconds = (voice.made - voice.start) / self._rate
+        if too_short(voice.text, seconds) and self._race.unsatisfied(event.speech, to_blame=True):
+            return True
+        self._pace.learn(voice.label, voice.text, seconds)
         self.cursor = max(self.cursor, voice.made)
         self._finish_sentence(voice.entry.name)
         voice.given -= 1

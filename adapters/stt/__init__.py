@@ -29,6 +29,8 @@ ENGINES: Mapping[str, RecognitionEngineFactory] = {
     "whisper": _whisper,
     "deepgram": provider("adapters.stt.deepgram"),
     "assemblyai": provider("adapters.stt.assemblyai"),
+    "soniox": provider("adapters.stt.soniox"),
+    "speechmatics": provider("adapters.stt.speechmatics"),
     "openai": provider("adapters.stt.openai"),
     "scripted": _scripted,
 }

@@ -6,8 +6,9 @@ The sound is asked for as bare PCM, which is 24 kHz.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from pydantic import BeforeValidator
 from pydantic_settings import SettingsConfigDict
 
 from adapters.providers.endpoint import Endpoint
@@ -16,6 +17,11 @@ from adapters.providers.speaking import HttpSpeakingEngine
 
 if TYPE_CHECKING:
     from adapters.synthesis import SynthesisRequest
+
+
+def _number(value: object) -> object:
+    """Take a number as the environment has it."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 class OpenAiSpeechSettings(Endpoint):
@@ -30,7 +36,7 @@ class OpenAiSpeechSettings(Endpoint):
     """Model that speaks."""
     voice: str = "alloy"
     """Voice, where the bot names none."""
-    rate: Literal[8000, 16000, 24000, 48000] = 24000
+    rate: Annotated[Literal[8000, 16000, 24000, 48000], BeforeValidator(_number)] = 24000
     """Samples per second of the server's PCM; OpenAI's is 24000."""
 
 

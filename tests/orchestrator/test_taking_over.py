@@ -148,6 +148,22 @@ def test_silence_is_no_sound_and_is_not_sent() -> None:
     assert bytes(talk.sent) == quiet + sound("second", "hello")
 
 
+def test_sound_that_cannot_be_all_of_it_is_not_taken_for_the_sentence() -> None:
+    talk = Talk(label="one")
+    talk.hear(np.full(11, 9000, "<i2").tobytes())
+    talk.end()
+    assert [speak.choice.name for speak in talk.spoken] == ["first", "second"]
+    talk.hear(sound("second", GREETING))
+    talk.end()
+    assert len(talk.sent) == len(sound("second", GREETING))
+    # Where nobody is left to ask, it is taken as it is.
+    alone = Talk()
+    for _ in range(2):
+        alone.hear(np.full(11, 9000, "<i2").tobytes())
+        alone.end()
+    assert len(alone.of("sentence_finished")) == 1
+
+
 def test_where_only_the_end_was_missing_nothing_is_said_again() -> None:
     pace = Pace()
     pace.learn("a", "ten chars!", 1.0)

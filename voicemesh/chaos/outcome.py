@@ -65,6 +65,8 @@ class Outcome:
     effects: Mapping[str, int]
     """How often the tool really did something, by the words it was called with."""
     tool_requests: int = 0
+    most_silence: float | None = None
+    """Longest gap that there may be, seconds; None: any."""
     stolen_share: float = 0.0
     """What the host of this machine took of its time, 0 to 1."""
     clock: OwnClock = field(default_factory=OwnClock)
@@ -79,6 +81,8 @@ class Outcome:
         self.findings += tool_findings(self.held, self.effects)
         answers = [answer for held in self.held for answer in held.answers]
         self.gaps = find(answers, self.struck, self.began)
+        if self.most_silence is not None:
+            self.findings += silence_findings(self.gaps, self.most_silence)
 
     @property
     def turns(self) -> int:
@@ -212,6 +216,17 @@ def tool_findings(calls: Sequence[Held], effects: Mapping[str, int]) -> list[Fin
             elif not count and not held.evidence.failure:
                 found.append(Finding(Loss.TOOLS_LOST, call, f"never done: {text}"))
     return found
+
+
+def silence_findings(gaps: Gaps, most: float) -> list[Finding]:
+    """Return the gaps that are longer than any may be."""
+    return [
+        Finding(
+            Loss.SILENCE, gap.call, f"{gap.seconds:.2f} s of dead air: {gap.fault or 'no fault'}"
+        )
+        for gap in gaps.found
+        if gap.seconds > most
+    ]
 
 
 def gap_figures(gaps: Sequence[Gap]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """Every process is replaced, one after another."""
     TOOL = "tool"
     """SIGKILL to an orchestrator when it calls a tool: at no time of the plan's, but at each."""
+    PROVIDER = "provider"
+    """The provider that engines ask is sick: at no time of the plan's either."""
 
 
 class Target(StrEnum):
@@ -53,6 +55,7 @@ ENVOYS = frozenset({Target.EDGE, Target.MESH})
 _LASTS = {Kind.HANG: (1.0, 4.0), Kind.CUT: (1.0, 4.0), Kind.LOOP: (BLOCK_SECONDS, BLOCK_SECONDS)}
 """Shortest and longest; a fault that is not in here is over at once."""
 _NEEDS_PYTHON = frozenset({Kind.LOOP})
+_UNPLANNED = frozenset({Kind.TOOL, Kind.PROVIDER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def _pairs(kinds: Sequence[Kind], targets: Sequence[Target]) -> list[tuple[Kind,
         if kind is Kind.DEPLOY:
             pairs.append((kind, None))
             continue
-        if kind is Kind.TOOL:
+        if kind in _UNPLANNED:
             continue
         able = [each for each in targets if not (kind in _NEEDS_PYTHON and each in ENVOYS)]
         if not able:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,14 @@ from voicemesh.chaos.faults import Injector
 from voicemesh.chaos.mesh import TOPOLOGY, Mesh, started
 from voicemesh.chaos.outcome import TICK_SECONDS, Outcome, OwnClock
 from voicemesh.chaos.plan import Kind, Target, plan
+from voicemesh.chaos.provider import (
+    MOST_SILENCE_SECONDS,
+    TOPOLOGY as PROVIDERS,
+    Patient,
+    ProviderService,
+)
 from voicemesh.chaos.rehearsal import rehearsed
+from voicemesh.chaos.sickness import Sickness
 from voicemesh.chaos.talk import ScriptedTalk
 from voicemesh.chaos.tools import NoteService
 
@@ -54,22 +61,29 @@ class Wish:
 async def run(wish: Wish, say: Callable[[str], None]) -> Outcome:
     """Hold calls, break things, and return what that did; `say` is told what is going on."""
     faults = plan(wish.seed, wish.seconds, wish.every, wish.kinds, wish.targets)
-    with NoteService() as tool:
-        say("starting a mesh")
+    patient = Patient(Sickness(wish.seed)) if Kind.PROVIDER in wish.kinds else None
+    with ExitStack() as services:
+        tool = services.enter_context(NoteService())
         environment = {"VOICEMESH_CHAOS_TOOL": tool.url}
-        async with started(
-            wish.topology, wish.models, environment, cuts=Kind.CUT in wish.kinds
-        ) as mesh:
+        topology, models = wish.topology, wish.models
+        if patient:
+            provider = services.enter_context(ProviderService(patient))
+            environment |= provider.environment
+            # Its engines are those of the bots' own files; whoever wants others names them there.
+            topology, models = (PROVIDERS if topology == TOPOLOGY else topology), "embedded"
+        say("starting a mesh")
+        async with started(topology, models, environment, cuts=Kind.CUT in wish.kinds) as mesh:
             _ahead_of_the_mesh()
             talk = _scripted(wish.seed)
-            if wish.models != "scripted":
+            if wish.models != "scripted" and not patient:
                 say("rehearsing a call")
                 talk = await rehearsed(mesh)
             injector = Injector(mesh)
             if Kind.TOOL in wish.kinds:
                 tool.kill_whoever_calls(Aim(wish.seed, mesh.members, injector.struck))
             try:
-                return await _run(_Run(wish, mesh, injector, talk, tool.notes), faults, say)
+                parts = _Run(wish, mesh, injector, talk, tool.notes, patient)
+                return await _run(parts, faults, say)
             finally:
                 if wish.logs:
                     mesh.keep_logs(wish.logs)
@@ -82,6 +96,7 @@ class _Run:
     injector: Injector
     talk: Callable[[int, int], Talk]
     notes: Notes
+    patient: Patient | None = None
 
 
 def _scripted(seed: int) -> Callable[[int, int], Talk]:
@@ -98,6 +113,8 @@ async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None])
     stolen = machine().stolen_seconds
     began = time.monotonic() + CALM_SECONDS + RAMP_SECONDS
     until = began + wish.seconds
+    if parts.patient:
+        parts.patient.began, parts.patient.struck = began, parts.injector.struck
     watch = asyncio.create_task(_watch_clock(clock))
     say(f"{wish.calls} calls, {len(faults)} faults from seed {wish.seed}")
     try:
@@ -118,6 +135,7 @@ async def _run(parts: _Run, faults: Sequence[Fault], say: Callable[[str], None])
         results=parts.notes.results(),
         effects=parts.notes.effects(),
         tool_requests=parts.notes.requests,
+        most_silence=MOST_SILENCE_SECONDS if parts.patient else None,
         stolen_share=_stolen_share(stolen, began - CALM_SECONDS),
         clock=clock,
     )

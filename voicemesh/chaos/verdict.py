@@ -38,6 +38,7 @@ class Loss(StrEnum):
     WORDS = "words_wrong"
     TOOLS = "tools_repeated"
     TOOLS_LOST = "tools_lost"
+    SILENCE = "dead_air"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ _Seconds = Annotated[
 _Faults = Annotated[
     str,
     typer.Option(
-        "--fault", help="Of kill, hang, loop, cut, drain, deploy, tool; commas between them."
+        "--fault",
+        help="Of kill, hang, loop, cut, drain, deploy, tool, provider; commas between them.",
     ),
 ]
 _Targets = Annotated[
@@ -107,6 +108,10 @@ def chaos(  # noqa: PLR0913, PLR0917 - one parameter for each option
     * drain: it is replaced and drains. deploy: everything is.
     * tool: an orchestrator is killed each time it calls a tool, once or twice for each intent:
       before the tool does it, behind that, or with its answer on the way.
+    * provider: a provider stands behind all three senses, with a scripted engine as the next in
+      line, and is sick now and then: it stalls, resets, drips, answers 401, 429 or 500, says
+      "success" with nothing in it, or sends garbage. No gap may be longer than its deadline (1 s)
+      and 0.3 s.
 
     A gap is silence that an undisturbed call would not have had: a hole in the bot's sentence, or
     an answer that came more than 100 ms later than answers did before the first fault. It counts

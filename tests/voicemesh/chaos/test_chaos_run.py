@@ -49,4 +49,4 @@ LOSSES = ("_lost", "_repeated", "_wrong")
 
 def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
     result = CliRunner().invoke(build(), ["chaos", "--fault", "earthquake"])
-    assert "use kill, hang, loop, cut, drain, deploy, tool" in str(result.exception)
+    assert "use kill, hang, loop, cut, drain, deploy, tool, provider" in str(result.exception)
