@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.built_in import flow_state
@@ -13,11 +14,12 @@ from voicemesh.api.journal.v1 import journal_pb2
 from voicemesh.api.language.v1 import language_pb2
 from voicemesh.journal import Memory, ReplyState, Sentence, ToolUse, Turn
 from voicemesh.memory import newest
+from voicemesh.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from voicemesh.bots import Bot
+    from voicemesh.bots import Bot, Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ MAX_MESSAGES = 200
 def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
     """Return what the brain is asked now."""
     messages = [message for turn in newest(memory.turns) for message in _turn(turn)]
+    if bot.redaction.before_model:
+        _redact(messages, _redactor(bot.redaction))
     joined = _newest(_join_callers(messages))
     known = variables(memory)
     system = language_pb2.Message(
@@ -63,6 +67,19 @@ def compose(bot: Bot, memory: Memory, call_id: str) -> Prompt:
         callee=started.callee,
         residency=started.residency,
     )
+
+
+@lru_cache
+def _redactor(wanted: Redaction) -> Redactor:
+    return Redactor(wanted.before_model, wanted.countries)
+
+
+def _redact(messages: list[language_pb2.Message], redactor: Redactor) -> None:
+    for message in messages:
+        told = message.role == language_pb2.ROLE_TOOL
+        message.text = redactor.redact_json(message.text) if told else redactor.redact(message.text)
+        for call in message.tool_calls:
+            call.arguments_json = redactor.redact_json(call.arguments_json)
 
 
 def _instructions(bot: Bot, started_seconds: int, known: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicemesh.admission import Limits
 from voicemesh.errors import Misconfigured
+from voicemesh.redaction.names import ALL, USUAL, Country, Kind
 from voicemesh.tls import Trust, trust_in
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -53,6 +54,10 @@ class ServiceSettings(BaseSettings):
     """Memory of the process from which no new call is taken on; 0 is any."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line written."""
+    redact: tuple[Kind, ...] = ALL
+    """What is taken out of words before logs and webhooks, a JSON list; ``[]``: nothing."""
+    redact_countries: tuple[Country, ...] = USUAL
+    """Countries whose phone numbers and national ids are known by their rules, a JSON list."""
     otlp: str = ""
     """OTLP gRPC endpoint for spans; empty exports none."""
 

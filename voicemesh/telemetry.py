@@ -20,12 +20,16 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from voicemesh.errors import Misconfigured
+from voicemesh.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from voicemesh.admission import Admission
     from voicemesh.settings import ServiceSettings
+
+_QUOTING = frozenset({"problem", "error", "exception", "detail", "text"})
+"""Keys of log lines that may quote what people and services said."""
 
 CALLS = Gauge("voicemesh_calls", "Streams served now")
 REFUSED = Counter("voicemesh_refused", "Streams refused before their first answer", ["reason"])
@@ -81,6 +85,17 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(part=name))
 
 
+def _redacting(redactor: Redactor) -> structlog.types.Processor:
+    """Return what takes people's numbers out of whatever a line quotes."""
+
+    def process(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+        for name in _QUOTING & line.keys():
+            line[name] = redactor.redact(str(line[name]))
+        return line
+
+    return process
+
+
 def configure(settings: ServiceSettings) -> None:
     """Write JSON lines to stderr, serve metrics, and export spans if an endpoint is set."""
     level = getattr(logging, settings.log_level.upper())
@@ -90,6 +105,7 @@ def configure(settings: ServiceSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _redacting(Redactor(settings.redact, settings.redact_countries)),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

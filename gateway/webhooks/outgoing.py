@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.webhooks.sender import Sender
     from voicemesh.api.control.v1 import event_pb2
+    from voicemesh.redaction import Redactor
 
 MAX_UNWRITTEN = 10_000
 """Events that may wait to be written; more are lost, and counted."""
@@ -35,7 +36,8 @@ _log = telemetry.get_logger("webhooks")
 class Outgoing:
     """Delivers the events of one gateway: each at least once, each call's in order."""
 
-    def __init__(self, path: Path, sender: Sender, keep_seconds: float) -> None:
+    def __init__(self, path: Path, sender: Sender, keep_seconds: float, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._store = Store(path)
         self._sender = sender
         self._keep_seconds = keep_seconds
@@ -79,7 +81,9 @@ class Outgoing:
             events = [await self._unwritten.get()]
             while len(events) < BATCH and not self._unwritten.empty():
                 events.append(self._unwritten.get_nowait())
-            await self._keep([stored for event in events if (stored := _stored(event))])
+            await self._keep(
+                [stored for event in events if (stored := _stored(event, self._redactor))]
+            )
             for _ in events:
                 self._unwritten.task_done()
 
@@ -136,6 +140,6 @@ class Outgoing:
             self._deliveries.failed(event.number, asyncio.get_running_loop().time())
 
 
-def _stored(event: event_pb2.CallEvent) -> Stored | None:
-    body = payload.from_event(event)
+def _stored(event: event_pb2.CallEvent, redactor: Redactor) -> Stored | None:
+    body = payload.from_event(event, redactor)
     return Stored(event.event_id, event.call_id, time.time(), body) if body else None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from voicemesh.api.control.v1 import event_pb2
+    from voicemesh.redaction import Redactor
 
 VERSION = "1"
 """Grows when a field's meaning changes; fields that are added change nothing."""
@@ -24,9 +25,29 @@ _TYPES = {
     "recording_ready": "recording.ready",
 }
 
+_WORDS = frozenset(
+    {
+        "caller_text",
+        "bot_text",
+        "text",
+        "meaning",
+        "digits",
+        "literal",
+        "heard_text",
+        "arguments_json",
+        "result_json",
+        "value_json",
+        "error",
+    }
+)
+"""Fields of events and of journals that hold what people and services said."""
 
-def from_event(event: event_pb2.CallEvent) -> str | None:
-    """Return an event as a payload; None for a kind that receivers are not told of."""
+
+def from_event(event: event_pb2.CallEvent, redactor: Redactor) -> str | None:
+    """Return an event as a payload; None for a kind that receivers are not told of.
+
+    Its words are redacted; who called whom is left as it is.
+    """
     kind = event.WhichOneof("event") or ""
     if kind not in _TYPES:
         return None
@@ -35,6 +56,7 @@ def from_event(event: event_pb2.CallEvent) -> str | None:
         preserving_proto_field_name=True,
         always_print_fields_with_no_presence=True,
     )
+    data = redactor.redact_fields(data, _WORDS)
     return payload(_TYPES[kind], event.event_time.ToJsonString(), event.call_id, data)
 
 

@@ -9,6 +9,7 @@ from gateway.webhooks.incoming import IncomingRouting
 from gateway.webhooks.outgoing import Outgoing
 from gateway.webhooks.sender import Sender
 from voicemesh.errors import Misconfigured
+from voicemesh.redaction import Redactor
 
 if TYPE_CHECKING:
     from gateway.config import GatewaySettings
@@ -27,7 +28,8 @@ class Webhooks:
         self._tag = tag
         self._sender = Sender(settings)
         path = Path(settings.webhook_queue) / f"{settings.region}-{settings.replica}.sqlite"
-        self._outgoing = Outgoing(path, self._sender, settings.webhook_keep_seconds)
+        redactor = Redactor(settings.redact, settings.redact_countries)
+        self._outgoing = Outgoing(path, self._sender, settings.webhook_keep_seconds, redactor)
 
     def routing(self, others: Routing) -> Routing:
         """Return a routing that asks the receiver about what another one routes."""

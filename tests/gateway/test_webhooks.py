@@ -1,6 +1,7 @@
 # ruff: noqa: ANN401 - payloads of every kind
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings as limits, strategies as st
 
 from gateway.config import GatewaySettings
+from gateway.webhooks import payload
 from gateway.webhooks.delivery import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
@@ -24,6 +26,7 @@ from tests.gateway.webhook_receiver import SECRET, Receiver, receiving
 from voicemesh.api.call.v1 import call_pb2
 from voicemesh.api.control.v1 import event_pb2
 from voicemesh.errors import Misconfigured
+from voicemesh.redaction import Redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +41,7 @@ def settings(receiver: Receiver, folder: Path) -> dict[str, Any]:
 
 def outgoing(receiver: Receiver, folder: Path) -> Outgoing:
     sender = Sender(GatewaySettings(**settings(receiver, folder)))
-    return Outgoing(folder / "queue.sqlite", sender, 3600)
+    return Outgoing(folder / "queue.sqlite", sender, 3600, Redactor())
 
 
 def event(call_id: str, number: int) -> event_pb2.CallEvent:
@@ -274,3 +277,12 @@ def test_what_is_missing_is_named(given_: dict[str, Any], named: str) -> None:
 
 def test_no_secret_is_shown() -> None:
     assert SECRET not in repr(GatewaySettings(**SETTINGS))
+
+
+def test_words_are_redacted_and_numbers_of_calls_are_not() -> None:
+    turn = event_pb2.Turn(turn=1, caller_text="my card is 4242 4242 4242 4242")
+    told = json.loads(payload.from_event(event_pb2.CallEvent(turn=turn), Redactor()) or "")
+    assert told["data"]["caller_text"] == "my card is [card]"
+    answered = event_pb2.Answered(bot="desk", caller="+12125550123")
+    told = json.loads(payload.from_event(event_pb2.CallEvent(answered=answered), Redactor()) or "")
+    assert told["data"]["caller"] == "+12125550123"

@@ -90,3 +90,14 @@ def test_oldest_messages_are_left_out_but_no_result_stands_alone() -> None:
     assert len(lines) <= MAX_MESSAGES
     assert lines[0].startswith("caller: q")
     assert lines[-1] == "caller: last"
+
+
+def test_a_brain_is_not_told_what_its_bot_withholds() -> None:
+    bot = Bot.model_validate({"name": "desk", "redaction": {"before_model": ["card"]}})
+    turn = answered("my card is 4242 4242 4242 4242, mail a@b.co", "I take 4242 4242 4242 4242.")
+    turn.parts.append(ToolUse("k", 1, "pay", '{"card": "4242424242424242"}', "{}", answered=True))
+    messages = compose(bot, Memory(turns=[turn]), "call").messages
+    assert messages[1].text == "my card is [card], mail a@b.co"
+    assert messages[2].text == "I take [card]."
+    assert messages[2].tool_calls[0].arguments_json == '{"card": "[card]"}'
+    assert turn.caller_text.startswith("my card is 4242")

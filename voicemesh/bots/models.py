@@ -28,6 +28,7 @@ from voicemesh.bots.parts import (
     filled,
 )
 from voicemesh.errors import InvalidInput
+from voicemesh.redaction.names import USUAL, Country, Kind
 
 if TYPE_CHECKING:
     from voicemesh.api.language.v1 import language_pb2
@@ -280,6 +281,15 @@ class Fallback(_Part):
     """Number or address that gets the call then, in quotes; empty hangs up."""
 
 
+class Redaction(_Part):
+    """What the brain is not told of what people said; journal and tools are left alone."""
+
+    before_model: tuple[Kind, ...] = ()
+    """Kinds that are replaced by their names, as ``[card]``, before a brain of any kind."""
+    countries: tuple[Country, ...] = USUAL
+    """Countries whose phone numbers and national ids are known by their rules."""
+
+
 class Silence(_Part):
     """What is done when the caller says nothing."""
 
@@ -334,6 +344,8 @@ class Bot(_Part):
     """What is made of the keys that the caller presses."""
     residency: tuple[Name, ...] = Field(default=(), max_length=32)
     """Zones that its calls may be served in; empty: any."""
+    redaction: Redaction = Redaction()
+    """What the brain is not told."""
     fallback: Fallback = Fallback()
     """What is done when it cannot go on."""
     silence: Silence = Silence()
