@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +15,16 @@ from rich.live import Live
 
 from mesh import capacity, rehearsal
 from mesh.envoy import Layout, Rendered, render, validate, write
-from mesh.local import Home, LocalMesh, MeshStatus, ask
+from mesh.local import Home, LocalMesh, LocalWorld, MeshStatus, WorldStatus, ask
 from mesh.local.daemon import spawn
+from mesh.local.following import follow
 from mesh.local.hold import hold
 from mesh.local.process import alive
 from mesh.local.renewal import ORDER
-from mesh.tables import engines_table, starting_table, status_table
+from mesh.local.world import chosen
+from mesh.tables import starting_table, status_view
 from mesh.topology import LOCAL, Topology, commands as topologies, load, service_name, with_phones
-from voicemesh.errors import NotFound, Unavailable
+from voicemesh.errors import InvalidInput, NotFound, Unavailable
 
 _TopologyFile = Annotated[
     Path | None,
@@ -34,6 +36,10 @@ _Models = Annotated[
         help="Model set of the topology: `embedded` runs models on this machine, `scripted` "
         "answers from a script and needs none."
     ),
+]
+_Region = Annotated[
+    str,
+    typer.Option("--region", "-r", help="Which region, where several run here."),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
@@ -73,9 +79,15 @@ def up(
     sip: Annotated[
         bool, typer.Option("--sip", help="Also take calls from phones; see docs/carriers/sip.md.")
     ] = False,
+    region: Annotated[
+        str, typer.Option("--region", "-r", help="Start this region of the topology only.")
+    ] = "",
     as_json: _Json = False,
 ) -> None:
-    """Start the whole platform on this machine: the Envoys and every service.
+    """Start the whole platform on this machine: the Envoys and every service of every region.
+
+    What the topology's file says is followed while it runs: save another replica count, another
+    region or tenant, and it is live within a second; no live call is touched.
 
     In the foreground it shows a live table; Ctrl-C lets live calls end, a second Ctrl-C does not.
     What crashes is started again. Nothing is left behind, even after `kill -9` of this command.
@@ -83,12 +95,18 @@ def up(
     State, sockets and logs are in $VOICEMESH_HOME (default: .voicemesh in the current folder).
     """
     if detach:
-        _detach(topology or LOCAL, models, sip)
-        status(as_json)
+        _detach(topology or LOCAL, models, region, sip)
+        status(as_json=as_json)
         return
+    path = topology or LOCAL
+
+    def prepared(read: Topology) -> Topology:
+        return with_phones(read) if sip else read
+
+    starting = _Starting()
     try:
-        chosen = load(topology or LOCAL)
-        asyncio.run(_foreground(with_phones(chosen) if sip else chosen, models, as_json))
+        mesh = chosen(prepared(load(path)), region, models=models, progress=starting)
+        asyncio.run(_foreground(mesh, starting, as_json, lambda: follow(mesh, path, prepared)))
     except asyncio.CancelledError as error:  # Ctrl-C while starting
         raise typer.Exit(130) from error
 
@@ -124,19 +142,18 @@ def _until(holds: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def status(as_json: _Json = False) -> None:
+def status(region: _Region = "", as_json: _Json = False) -> None:
     """Show every process: health, live calls, event loop lag, restarts, memory.
 
     And every engine and provider that was used: how often it worked and failed, how many processes
     leave it out for now because it failed or was silent, and whether it refuses our credentials.
     """
-    found = MeshStatus.model_validate(ask(Home(), do="status"))
+    told = ask(Home().of(region), do="status")
+    found = (WorldStatus if "regions" in told else MeshStatus).model_validate(told)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:
-        _out().print(status_table(found))
-        if found.engines:
-            _out().print(engines_table(found.engines))
+        _out().print(status_view(found))
 
 
 def scale(
@@ -145,6 +162,7 @@ def scale(
     wait: Annotated[
         bool, typer.Option("--wait", help="Also wait until removed replicas have drained.")
     ] = False,
+    region: _Region = "",
 ) -> None:
     """Change how many replicas a service has, while calls run.
 
@@ -153,19 +171,21 @@ def scale(
     """
     seconds = _DOWN_SECONDS if wait else _SCALE_SECONDS
     wanted = service_name(service)
-    names = ask(Home(), seconds, do="scale", service=wanted, replicas=replicas, wait=wait)
+    home = _home(region)
+    names = ask(home, seconds, do="scale", service=wanted, replicas=replicas, wait=wait)
     _out().print(f"{service}: {', '.join(names) or 'none'}")
 
 
 def restart(
     process: Annotated[str, typer.Argument(help="Name as in `voicemesh status`.")],
+    region: _Region = "",
 ) -> None:
     """Replace one process by a fresh one.
 
     A replica's replacement serves before the old one drains, so no call is refused. An Envoy is
     emptied first: its neighbour takes new streams, and the live ones are opened again there.
     """
-    fresh = ask(Home(), _SCALE_SECONDS, do="restart", process=process)
+    fresh = ask(_home(region), _SCALE_SECONDS, do="restart", process=process)
     _out().print(f"{process}: replaced by {fresh}")
 
 
@@ -176,6 +196,7 @@ def deploy(
             help=f"Of {', '.join(ORDER)}. Default: all of them.", metavar="[SERVICE]..."
         ),
     ] = None,
+    region: _Region = "",
     as_json: _Json = False,
 ) -> None:
     """Replace every process by a fresh one, one after another, while calls run.
@@ -186,10 +207,11 @@ def deploy(
     """
     since, done = time.monotonic(), []
     with Console(stderr=True).status("") as shown:
-        names = ask(Home(), do="plan", services=services or [])
+        home = _home(region)
+        names = ask(home, do="plan", services=services or [])
         for number, name in enumerate(names, start=1):
             shown.update(f"replacing {name} ({number} of {len(names)})")
-            one = ask(Home(), _DOWN_SECONDS, do="replace", process=name)
+            one = ask(home, _DOWN_SECONDS, do="replace", process=name)
             done.append(one)
             if not as_json:
                 _out().print(_replaced(one))
@@ -198,6 +220,16 @@ def deploy(
         typer.echo(json.dumps({"seconds": seconds, "replaced": done}, indent=1))
     else:
         _out().print(f"{len(done)} processes replaced in {seconds:.1f} s")
+
+
+def _home(region: str) -> Home:
+    """Return the run directory of a region; raise InvalidInput where one must be named."""
+    home = Home()
+    regions = home.read_state().get("regions", [])
+    if regions and region not in regions:
+        said = f"there is no {region!r}" if region else "several run here"
+        raise InvalidInput("region", f"{said}; use --region with one of {', '.join(regions)}")
+    return home.of(region if regions else "")
 
 
 def _replaced(one: dict[str, Any]) -> str:
@@ -259,8 +291,8 @@ def _out() -> Console:
 class _Starting:
     """The table of a start, as its processes report."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, live: Live | None = None) -> None:
+        self.live = live
         self._states: dict[str, str] = {}
         self.over = False
 
@@ -268,28 +300,35 @@ class _Starting:
         if self.over:
             return
         self._states[name] = str(state)
-        self._live.update(starting_table(self._states))
+        if self.live:
+            self.live.update(starting_table(self._states))
 
 
-def _detach(topology: Path, models: str, sip: bool) -> None:
+def _detach(topology: Path, models: str, region: str, sip: bool) -> None:
     with _live() as live:
-        spawn(Home(), topology, models, _Starting(live), phones=sip)
+        spawn(Home(), topology, models, _Starting(live), region=region, phones=sip)
 
 
-async def _foreground(topology: Topology, models: str, as_json: bool) -> None:
-    async def show(mesh: LocalMesh) -> None:
+async def _foreground(
+    mesh: LocalMesh | LocalWorld,
+    starting: _Starting,
+    as_json: bool,
+    following: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    async def show(mesh: LocalMesh | LocalWorld) -> None:
         starting.over = True
-        if as_json:
-            live.stop()
-            typer.echo((await mesh.status()).model_dump_json(indent=1))
-            return
-        while True:
-            live.update(status_table(await mesh.status()))
-            await asyncio.sleep(_REFRESH_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(following())
+            if as_json:
+                live.stop()
+                typer.echo((await mesh.status()).model_dump_json(indent=1))
+                return
+            while True:
+                live.update(status_view(await mesh.status()))
+                await asyncio.sleep(_REFRESH_SECONDS)
 
     with _live() as live:
-        starting = _Starting(live)
-        mesh = LocalMesh(topology, models=models, progress=starting)
+        starting.live = live
         await hold(mesh, show)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mesh.local.status import MeshStatus
 from mesh.services import DOORS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mesh.local import MeshStatus, ProcessStatus
+    from rich.console import RenderableType
+
+    from mesh.local import ProcessStatus, WorldStatus
     from mesh.local.engines import EngineStatus
 
 _COLOURS = {
@@ -25,6 +29,15 @@ _COLOURS = {
     "failed": "red",
 }
 _ORDER = (*DOORS, *SERVICES)
+
+
+def status_view(status: MeshStatus | WorldStatus) -> RenderableType:
+    """Return a table for each region, and what is wrong with the topology's file, if anything."""
+    regions = [status] if isinstance(status, MeshStatus) else status.regions
+    problems = dict.fromkeys([status.problem, *(one.problem for one in regions)])
+    told = [Text(f"not followed: {one}", style="red") for one in problems if one]
+    engines = [engines_table(one.engines) for one in regions if one.engines]
+    return Group(*map(status_table, regions), *engines, *told)
 
 
 def status_table(status: MeshStatus) -> Table:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mesh.envoy.files import text
+from mesh.envoy.model import FRONT_ROUTES
 from mesh.envoy.transcoder import DESCRIPTORS
 from voicemesh.errors import Misconfigured
 
@@ -61,13 +62,14 @@ def flatten(rendered: Rendered) -> Json:
     static = flat["static_resources"]
     for listener in static["listeners"]:
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-        del manager["rds"]
+        name = manager.pop("rds")["route_config_name"]
         for one in manager["http_filters"]:
             if "proto_descriptor" in one["typed_config"]:
                 one["typed_config"]["proto_descriptor"] = str(DESCRIPTORS)
         for log in manager["access_log"]:
             log["typed_config"]["path"] = os.devnull  # its folder need not exist for a check
-        route_config = copy.deepcopy(rendered.routes["resources"][0])
+        document = rendered.front_routes if name == FRONT_ROUTES else rendered.routes
+        route_config = copy.deepcopy((document or {})["resources"][0])
         del route_config["@type"]
         # Over RDS a missing cluster is let pass; here it must not be.
         manager["route_config"] = {**route_config, "validate_clusters": True}
@@ -81,6 +83,8 @@ def _fixed(cluster: Json, rendered: Rendered) -> Json:
         for key, value in cluster.items()
         if key not in ("@type", "eds_cluster_config")
     }
+    if cluster.get("type") != "EDS":
+        return fixed
     document = rendered.endpoints[cluster["name"]]
     assignment = copy.deepcopy(document["resources"][0])
     del assignment["@type"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh.envoy.listener import listener
+from mesh.envoy.listener import front_listener, listener
 from mesh.envoy.model import Json, Layout, extension, watched
 
 if TYPE_CHECKING:
@@ -17,9 +17,14 @@ PREMATURE_RESETS: dict[DoorName, int] = {"edge": 500, "mesh": 100000}
 which is why edge and mesh are two."""
 
 
-def bootstrap(region: Region, envoy: Envoy, port: int, layout: Layout) -> Json:
-    """Return the bootstrap of one Envoy."""
+def bootstrap(
+    region: Region, envoy: Envoy, port: int, layout: Layout, *, front_port: int | None = None
+) -> Json:
+    """Return the bootstrap of one Envoy; with ``front_port`` it has a front door."""
     door = envoy.door
+    listeners = [listener(region, door, port, layout)]
+    if front_port is not None:
+        listeners.append(front_listener(region, front_port, layout))
     return {
         "node": {
             "id": f"{envoy.name}-{region.name}",
@@ -27,7 +32,7 @@ def bootstrap(region: Region, envoy: Envoy, port: int, layout: Layout) -> Json:
             "locality": {"region": region.name},
         },
         "admin": {"address": {"pipe": {"path": str(layout.admin), "mode": 0o600}}},
-        "static_resources": {"listeners": [listener(region, door, port, layout)]},
+        "static_resources": {"listeners": listeners},
         "dynamic_resources": {"cds_config": watched(layout.clusters)},
         "layered_runtime": {"layers": [_guards(door), {"name": "admin", "admin_layer": {}}]},
         "overload_manager": _overload(region.door(door).heap_mib, layout),

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh.envoy.endpoints import assignment
 from mesh.envoy.listener import CONNECTION_BUFFER, CONNECTION_WINDOW, STREAM_WINDOW
-from mesh.envoy.model import Json, Layout, seconds, typed, watched
+from mesh.envoy.model import Json, Layout, extension, seconds, typed, watched
 from mesh.services import SERVICES
 
 if TYPE_CHECKING:
-    from mesh.services import DoorName, ServiceName
-    from mesh.topology import Region, Tuning
+    from collections.abc import Iterable
 
+    from mesh.envoy.model import Endpoint
+    from mesh.envoy.pools import Pool
+    from mesh.services import ServiceName
+    from mesh.topology import Tuning
+
+AGGREGATE = "envoy.clusters.aggregate"
+CONNECT_MS = 250
+MOST_KEEPALIVE_MS = 1000
+HEALTH_HEADER = "x-voicemesh-health"
+"""Whose health is asked: a front door has several services behind it."""
 MAX_LIVE_STREAMS = 20000
 """Circuit breaker: Envoy's default of 1024 would refuse the 1025th call."""
 
 
-def clusters(region: Region, door: DoorName, tuning: Tuning, layout: Layout) -> Json:
-    """Return the CDS document of one Envoy."""
-    return {"resources": [cluster(name, tuning, layout) for name in region.behind(door)]}
+def cluster(
+    service: ServiceName,
+    tuning: Tuning,
+    layout: Layout,
+    name: str = "",
+    *,
+    away_ms: float = 0.0,
+) -> Json:
+    """Return one cluster, by default named like its service; its replicas are in an EDS file.
 
-
-def cluster(service: ServiceName, tuning: Tuning, layout: Layout, name: str = "") -> Json:
-    """Return one cluster, named like its service; its replicas are in an EDS file of its own."""
+    ``away_ms`` is the round trip to its furthest member; nobody is missed sooner than that.
+    """
     name = name or service
     return typed(
         "envoy.config.cluster.v3.Cluster",
@@ -32,12 +47,12 @@ def cluster(service: ServiceName, tuning: Tuning, layout: Layout, name: str = ""
             "service_name": name,
             "eds_config": watched(layout.endpoints(name)),
         },
-        connect_timeout="0.25s",
+        connect_timeout=seconds(CONNECT_MS + round(2 * away_ms)),
         per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
         typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2(tuning)
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2(tuning, away_ms)
         },
-        health_checks=[_health_check(SERVICES[service].rpc_service, tuning)],
+        health_checks=[_health_check(service, tuning, away_ms)],
         outlier_detection=_outliers(),
         circuit_breakers=_breakers(),
         load_balancing_policy=_balancing(tuning),
@@ -53,8 +68,52 @@ def cluster(service: ServiceName, tuning: Tuning, layout: Layout, name: str = ""
     )
 
 
-def _http2(tuning: Tuning) -> Json:
+def fence(pool: Pool, tuning: Tuning) -> Json:
+    """Return the cluster of a fence: other clusters, each a priority behind the one before."""
+    return typed(
+        "envoy.config.cluster.v3.Cluster",
+        name=pool.name,
+        connect_timeout=seconds(CONNECT_MS),
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
+        lb_policy="CLUSTER_PROVIDED",
+        cluster_type=extension(
+            AGGREGATE,
+            "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
+            clusters=[part.name for part in pool.parts],
+        ),
+        typed_extension_protocol_options={
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2(tuning, 0.0)
+        },
+        circuit_breakers=_breakers(),
+        common_lb_config={"healthy_panic_threshold": {"value": 0}},
+    )
+
+
+def fixed(cluster: Json, members: Iterable[Endpoint]) -> Json:
+    """Return a cluster whose members are in itself; it resolves their names where they have some.
+
+    For members that only the topology's file changes: each file that Envoy watches costs one of
+    the few inotify instances that a user may have.
+    """
+    known = list(members)
+    found = {key: value for key, value in cluster.items() if key != "eds_cluster_config"}
+    named = any(one.named for one in known)
+    resolved = {
+        "dns_refresh_rate": "5s",
+        "respect_dns_ttl": True,
+        "dns_lookup_family": "V4_PREFERRED",
+    }
+    return {
+        **found,
+        "type": "STRICT_DNS" if named else "STATIC",
+        **(resolved if named else {}),
+        "load_assignment": assignment(cluster["name"], known),
+    }
+
+
+def _http2(tuning: Tuning, away_ms: float) -> Json:
     ping = seconds(tuning.keepalive_ms)
+    answer = seconds(min(MOST_KEEPALIVE_MS, tuning.keepalive_ms + round(away_ms)))
     return typed(
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         explicit_http_config={
@@ -62,7 +121,7 @@ def _http2(tuning: Tuning) -> Json:
                 # The only thing that ends the live streams of a replica that hangs.
                 "connection_keepalive": {
                     "interval": ping,
-                    "timeout": ping,
+                    "timeout": answer,
                     "connection_idle_interval": ping,
                 },
                 "initial_stream_window_size": STREAM_WINDOW,
@@ -74,10 +133,11 @@ def _http2(tuning: Tuning) -> Json:
     )
 
 
-def _health_check(rpc_service: str, tuning: Tuning) -> Json:
+def _health_check(service: ServiceName, tuning: Tuning, away_ms: float) -> Json:
+    """Ask a replica how it is; a front door passes the question on to a replica behind it."""
     interval = seconds(tuning.health_interval_ms)
     return {
-        "timeout": seconds(tuning.health_timeout_ms),
+        "timeout": seconds(tuning.health_timeout_ms + round(away_ms)),
         "interval": interval,
         "no_traffic_interval": interval,
         "no_traffic_healthy_interval": interval,
@@ -87,7 +147,15 @@ def _health_check(rpc_service: str, tuning: Tuning) -> Json:
         "healthy_edge_interval": interval,
         "unhealthy_threshold": 2,
         "healthy_threshold": 1,
-        "grpc_health_check": {"service_name": rpc_service},
+        "grpc_health_check": {
+            "service_name": SERVICES[service].rpc_service,
+            "initial_metadata": [
+                {
+                    "header": {"key": HEALTH_HEADER, "value": service},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            ],
+        },
     }
 
 

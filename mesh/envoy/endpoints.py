@@ -18,25 +18,28 @@ def endpoints(
     cluster: str, live: Iterable[Endpoint], more: Callable[[Endpoint], Json] = lambda _: {}
 ) -> Json:
     """Return the EDS document of one cluster; ``more`` is what else is said of each replica."""
+    kind = "envoy.config.endpoint.v3.ClusterLoadAssignment"
+    return {"resources": [typed(kind, **assignment(cluster, live, more))]}
+
+
+def assignment(
+    cluster: str, live: Iterable[Endpoint], more: Callable[[Endpoint], Json] = lambda _: {}
+) -> Json:
+    """Return the members of one cluster, by region and priority."""
     ordered = sorted(live, key=lambda one: (one.priority, one.region, one.replica))
     groups = groupby(ordered, key=lambda one: (one.priority, one.region))
     return {
-        "resources": [
-            typed(
-                "envoy.config.endpoint.v3.ClusterLoadAssignment",
-                cluster_name=cluster,
-                policy={"overprovisioning_factor": OVERPROVISIONING},
-                endpoints=[
-                    {
-                        "locality": {"region": region},
-                        "priority": priority,
-                        "load_balancing_weight": 100,
-                        "lb_endpoints": [_endpoint(one) | more(one) for one in members],
-                    }
-                    for (priority, region), members in groups
-                ],
-            )
-        ]
+        "cluster_name": cluster,
+        "policy": {"overprovisioning_factor": OVERPROVISIONING},
+        "endpoints": [
+            {
+                "locality": {"region": region},
+                "priority": priority,
+                "load_balancing_weight": 100,
+                "lb_endpoints": [_endpoint(one) | more(one) for one in members],
+            }
+            for (priority, region), members in groups
+        ],
     }
 
 

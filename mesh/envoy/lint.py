@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mesh.envoy.answers import CLUSTER as ANSWERS
 from mesh.envoy.bootstrap import PREMATURE_RESETS
-from mesh.envoy.clusters import MAX_LIVE_STREAMS
+from mesh.envoy.clusters import AGGREGATE, MAX_LIVE_STREAMS
 from mesh.envoy.listener import CONNECTION_BUFFER, INTERNAL_PREFIXES, STREAM_WINDOW
 from mesh.envoy.routes import RETRIED
 from mesh.envoy.sockets import CLUSTER as SOCKETS
@@ -105,10 +105,25 @@ def endpoint_files(rendered: Rendered) -> Iterator[str]:
     for cluster in _clusters(rendered):
         name = cluster["name"]
         resources = rendered.endpoints.get(name, {}).get("resources", [])
+        if "load_assignment" in cluster:
+            resources = [cluster["load_assignment"]]
         if len(resources) != 1 or resources[0]["cluster_name"] != name:
             yield f"{name}: its endpoint file must hold exactly its own assignment"
         elif resources[0].get("policy", {}).get("overprovisioning_factor", 140) < 200:
             yield f"{name}: overprovisioning_factor below 200"
+
+
+def fences(rendered: Rendered) -> Iterator[str]:
+    """No cluster of a zone has a part that leads to a region which does not serve it."""
+    for cluster in rendered.clusters["resources"]:
+        name, parts = cluster["name"], set(_parts(cluster))
+        if name in rendered.fences and not parts:
+            yield f"{name}: consists of nothing"
+        beyond = parts - rendered.fences.get(name, frozenset())
+        if beyond:
+            yield f"{name}: leads to {', '.join(sorted(beyond))}"
+        if cluster.get("common_lb_config", {}).get("healthy_panic_threshold", {}).get("value") != 0:
+            yield f"{name}: healthy_panic_threshold must be 0"
 
 
 def timeouts(rendered: Rendered) -> Iterator[str]:
@@ -138,7 +153,10 @@ def retries(rendered: Rendered) -> Iterator[str]:
 
 def known_clusters(rendered: Rendered) -> Iterator[str]:
     """Every route leads to a cluster that exists (Envoy does not check it over RDS)."""
-    known = {cluster["name"] for cluster in _clusters(rendered)}
+    known = {cluster["name"] for cluster in rendered.clusters["resources"]}
+    for cluster in rendered.clusters["resources"]:
+        for part in set(_parts(cluster)) - known:
+            yield f"{cluster['name']}: consists of the missing cluster {part!r}"
     for name, action in _actions(rendered):
         if action.get("cluster") not in known:
             yield f"{name}: leads to the missing cluster {action.get('cluster')!r}"
@@ -189,6 +207,7 @@ RULES: tuple[Rule, ...] = (
     breakers,
     health,
     endpoint_files,
+    fences,
     timeouts,
     retries,
     known_clusters,
@@ -199,8 +218,15 @@ RULES: tuple[Rule, ...] = (
 
 
 def _clusters(rendered: Rendered) -> list[Json]:
-    found: list[Json] = rendered.clusters["resources"]
-    return found
+    """Return the clusters that have members of their own."""
+    return [one for one in rendered.clusters["resources"] if not _parts(one)]
+
+
+def _parts(cluster: Json) -> list[str]:
+    """Return the clusters that one consists of."""
+    kind: Json = cluster.get("cluster_type", {})
+    found: list[str] = kind.get("typed_config", {}).get("clusters", [])
+    return found if kind.get("name") == AGGREGATE else []
 
 
 def _grpc_clusters(rendered: Rendered) -> list[Json]:
@@ -224,11 +250,13 @@ def _http2(cluster: Json) -> Json | None:
 
 
 def _actions(rendered: Rendered) -> Iterator[tuple[str, Json]]:
-    for config in rendered.routes["resources"]:
+    front = rendered.front_routes or {"resources": []}
+    for config in [*rendered.routes["resources"], *front["resources"]]:
         for host in config["virtual_hosts"]:
             for route in host["routes"]:
                 if "route" in route:
-                    yield f"route {route['match'].get('prefix')}", route["route"]
+                    named = route["match"].get("prefix") or route["match"].get("path")
+                    yield f"route {named}", route["route"]
 
 
 def _small_buffer(part: Json) -> bool:

@@ -1,16 +1,19 @@
-"""The one listener of each Envoy. It is static: changing a listener ends every live call on it."""
+"""The listeners of each Envoy. They are static: changing one ends every live call on it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh.envoy.model import ROUTES, Json, Layout, extension, typed, watched
+from mesh.envoy.model import FRONT_ROUTES, ROUTES, Json, Layout, extension, typed, watched
 from mesh.envoy.transcoder import http_filters
 from voicemesh.channel import BEAT
 
 if TYPE_CHECKING:
     from mesh.services import DoorName
     from mesh.topology import Region
+
+FRONT = "front"
+"""Name of the listener at which other regions come in."""
 
 STREAM_WINDOW = 64 * 1024
 CONNECTION_WINDOW = 1024 * 1024
@@ -44,8 +47,28 @@ _ACCESS_LOG = {
 
 def listener(region: Region, door: DoorName, port: int, layout: Layout) -> Json:
     """Return the listener of one Envoy."""
+    manager = {
+        **_connections(door, layout, http_filters(door, layout)),
+        "rds": {"route_config_name": ROUTES, "config_source": watched(layout.routes)},
+        **(_untrusted() if door == "edge" else _trusted()),
+    }
+    return _listening(door, region, door, port, manager)
+
+
+def front_listener(region: Region, port: int, layout: Layout) -> Json:
+    """Return the listener of a mesh Envoy at which other regions come in."""
+    manager = {
+        **_connections("mesh", layout, []),
+        "stat_prefix": FRONT,
+        "rds": {"route_config_name": FRONT_ROUTES, "config_source": watched(layout.front_routes)},
+        **_trusted(),
+    }
+    return _listening(FRONT, region, "mesh", port, manager)
+
+
+def _listening(name: str, region: Region, door: DoorName, port: int, manager: Json) -> Json:
     return {
-        "name": door,
+        "name": name,
         "address": {"socket_address": {"address": region.host, "port_value": port}},
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         # Shared only between workers: with it, a second Envoy would silently share the port.
@@ -57,8 +80,7 @@ def listener(region: Region, door: DoorName, port: int, layout: Layout) -> Json:
                         "envoy.filters.network.http_connection_manager",
                         "envoy.extensions.filters.network.http_connection_manager.v3"
                         ".HttpConnectionManager",
-                        **_connections(door, layout),
-                        **(_untrusted() if door == "edge" else _trusted()),
+                        **manager,
                     )
                 ]
             }
@@ -66,7 +88,7 @@ def listener(region: Region, door: DoorName, port: int, layout: Layout) -> Json:
     }
 
 
-def _connections(door: DoorName, layout: Layout) -> Json:
+def _connections(door: DoorName, layout: Layout, filters: list[Json]) -> Json:
     return {
         "stat_prefix": door,
         "stream_idle_timeout": "60s",  # until the route is known; every route says 0s
@@ -78,14 +100,13 @@ def _connections(door: DoorName, layout: Layout) -> Json:
             "initial_connection_window_size": CONNECTION_WINDOW,
             "connection_keepalive": {"interval": "10s", "timeout": "5s"},  # finds dead clients
         },
-        "rds": {"route_config_name": ROUTES, "config_source": watched(layout.routes)},
         "access_log": [_access_log(layout)],
         "access_log_options": {
             "access_log_flush_interval": "60s",  # a call shows up before it ends
             "flush_access_log_on_new_request": True,
         },
         "http_filters": [
-            *http_filters(door, layout),
+            *filters,
             extension(
                 "envoy.filters.http.grpc_stats",
                 "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",

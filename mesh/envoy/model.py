@@ -15,6 +15,8 @@ Json: TypeAlias = dict[str, Any]
 
 ROUTES = "voicemesh"
 """Name of the route configuration."""
+FRONT_ROUTES = "front"
+"""Name of that of the front door."""
 
 CALM, GO_AWAY = "0\n", "1\n"
 """What the pressure file of an Envoy holds: nothing, or that it shall be left."""
@@ -35,6 +37,11 @@ class Endpoint:
     """Port on which a gateway takes carriers' WebSockets; 0: it takes none."""
     answers: int = 0
     """Port on which it answers carriers' webhooks; 0: it does not."""
+
+    @property
+    def named(self) -> bool:
+        """Whether its address is a DNS name."""
+        return not self.address.replace(".", "").isdigit()
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,11 @@ class Layout:
     def routes(self) -> Path:
         """RDS file."""
         return self.folder / "routes" / "routes.json"
+
+    @property
+    def front_routes(self) -> Path:
+        """RDS file of the front door (Envoy rejects a file with two)."""
+        return self.folder / "routes" / "front.json"
 
     def endpoints(self, cluster: str) -> Path:
         """Return the EDS file of one cluster (Envoy rejects a file with two)."""
@@ -104,7 +116,11 @@ class Rendered:
     clusters: Json
     routes: Json
     endpoints: Mapping[str, Json] = field(default_factory=dict)
-    """EDS document by cluster."""
+    """EDS document by cluster, of those clusters that have one."""
+    front_routes: Json | None = None
+    """Routes of the front door, where there is one."""
+    fences: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Clusters that a cluster of a zone may consist of, by its name."""
     secrets: Mapping[Path, Json] = field(default_factory=dict)
     """SDS documents by file."""
 
@@ -114,6 +130,8 @@ class Rendered:
         documents |= {self.layout.endpoints(name): data for name, data in self.endpoints.items()}
         documents[self.layout.clusters] = self.clusters
         documents[self.layout.routes] = self.routes
+        if self.front_routes:
+            documents[self.layout.front_routes] = self.front_routes
         documents[self.layout.bootstrap] = self.bootstrap
         return documents
 

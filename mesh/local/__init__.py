@@ -3,7 +3,17 @@
 from mesh.local.control import ask
 from mesh.local.home import Home
 from mesh.local.keeper import State
-from mesh.local.status import MeshStatus, ProcessStatus
+from mesh.local.status import MeshStatus, ProcessStatus, WorldStatus
 from mesh.local.supervisor import LocalMesh
+from mesh.local.world import LocalWorld
 
-__all__ = ["Home", "LocalMesh", "MeshStatus", "ProcessStatus", "State", "ask"]
+__all__ = [
+    "Home",
+    "LocalMesh",
+    "LocalWorld",
+    "MeshStatus",
+    "ProcessStatus",
+    "State",
+    "WorldStatus",
+    "ask",
+]

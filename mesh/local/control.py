@@ -8,13 +8,14 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mesh.topology import service_name
 from voicemesh.errors import InvalidInput, NotFound, Unavailable, VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from mesh.local.home import Home
     from mesh.local.supervisor import LocalMesh
@@ -22,31 +23,21 @@ if TYPE_CHECKING:
 _LINE_BYTES = 1024 * 1024
 
 
-class Control:
-    """Server side."""
+Operations: TypeAlias = "Mapping[str, Callable[[dict[str, Any]], Awaitable[Any]]]"
 
-    def __init__(self, mesh: LocalMesh) -> None:
-        self._mesh = mesh
+
+class Control:
+    """Server side: answers requests by their ``do``."""
+
+    def __init__(self, path: Path, operations: Operations) -> None:
+        self._path = path
+        self._operations = operations
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
-        self._operations: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
-            "status": self._status,
-            "scale": self._scale,
-            "restart": self._restart,
-            "plan": self._plan,
-            "replace": self._replace,
-            "deploy": self._deploy,
-            "kill": self._kill,
-            "cut": self._cut,
-            "mend": self._mend,
-            "reset": self._reset,
-            "stats": self._stats,
-            "stop": self._stop,
-        }
 
     async def open(self) -> None:
         """Listen; only our own user may connect."""
-        path = self._mesh.home.control
+        path = self._path
         path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)
@@ -94,6 +85,27 @@ class Control:
             return _refusal(error)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             return _refusal(InvalidInput("request", f"not understood: {error!r}"))
+
+
+class RegionControl:
+    """What a region can be asked to do."""
+
+    def __init__(self, mesh: LocalMesh) -> None:
+        self._mesh = mesh
+        self.operations: Operations = {
+            "status": self._status,
+            "scale": self._scale,
+            "restart": self._restart,
+            "plan": self._plan,
+            "replace": self._replace,
+            "deploy": self._deploy,
+            "kill": self._kill,
+            "cut": self._cut,
+            "mend": self._mend,
+            "reset": self._reset,
+            "stats": self._stats,
+            "stop": self._stop,
+        }
 
     async def _status(self, _: dict[str, Any]) -> object:
         return (await self._mesh.status()).model_dump()

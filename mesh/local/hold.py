@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from mesh.local.supervisor import LocalMesh
+    from mesh.local.world import LocalWorld
+
+    Running = TypeVar("Running", bound=LocalMesh | LocalWorld)
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def hold(mesh: LocalMesh, meanwhile: Callable[[LocalMesh], Awaitable[None]]) -> None:
+async def hold(mesh: Running, meanwhile: Callable[[Running], Awaitable[None]]) -> None:
     """Start a mesh, run ``meanwhile`` beside it, drain and stop it when told to.
 
     A first SIGINT or SIGTERM drains (during the start: gives up), a second ends everything now.
@@ -37,7 +40,7 @@ async def hold(mesh: LocalMesh, meanwhile: Callable[[LocalMesh], Awaitable[None]
 
 
 @contextmanager
-def _obeying(mesh: LocalMesh) -> Iterator[None]:
+def _obeying(mesh: LocalMesh | LocalWorld) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     aborts: set[asyncio.Task[None]] = set()

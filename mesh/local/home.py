@@ -32,6 +32,15 @@ class Home:
                 field=VARIABLE,
             )
 
+    def of(self, region: str) -> Home:
+        """Return the run directory of one region of several; itself where none is named."""
+        return Home(self.folder / region) if region else self
+
+    @property
+    def world(self) -> Path:
+        """What gateways must know of regions and tenants."""
+        return self.folder / "world.json"
+
     @property
     def state(self) -> Path:
         """What runs: process ids, ports, addresses."""
@@ -83,6 +92,11 @@ class Home:
             self.access.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+    @property
+    def held(self) -> bool:
+        """Whether we are its owner."""
+        return self._lock is not None
 
     @property
     def taken(self) -> bool:

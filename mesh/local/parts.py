@@ -90,6 +90,8 @@ class Circumstances:
 
     topology: Topology
     region: Region
+    world: Path
+    """File that tells gateways of regions and tenants."""
     models: str
     mesh_target: str
     """gRPC target of the mesh Envoys."""
@@ -247,7 +249,8 @@ class ReplicaPart:
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY
             asked = {"ANSWERS": answers.address} if self._answers else {}
-            return {**common, "RESUME_KEYS": keys, "SOCKETS": sockets.address, **asked}
+            told = {"WORLD": str(around.world), "SOCKETS": sockets.address}
+            return {**common, "RESUME_KEYS": keys, **told, **asked}
         if not sense:
             return common
         chosen = engines(around.topology, around.region, self.service, around.models)

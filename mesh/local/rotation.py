@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mesh.envoy.answers import CLUSTER as ANSWERS, answer_endpoints
-from mesh.envoy.control import CLUSTER as CONTROL, control_endpoints
-from mesh.envoy.endpoints import endpoints
-from mesh.envoy.files import replace, text
-from mesh.envoy.sockets import CLUSTER as SOCKETS, socket_endpoints
+from mesh.envoy.answers import CLUSTER as ANSWERS
+from mesh.envoy.sockets import CLUSTER as SOCKETS
 from mesh.services import SERVICES
 from voicemesh.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from mesh.envoy.model import Endpoint, Layout
+    from mesh.envoy.model import Endpoint
     from mesh.local.admin import Admin
-    from mesh.services import Envoy, ServiceName
+    from mesh.services import Envoy
 
 _PAUSE = 0.02
 _ABSENT = "absent"
@@ -30,22 +27,31 @@ _SETTLE_SECONDS = 5.0
 class Rotation:
     """Adds and removes replicas while calls run; no live stream is ever touched by it."""
 
-    def __init__(self, layouts: Mapping[Envoy, Layout], admins: Mapping[Envoy, Admin]) -> None:
-        self._layouts = layouts
+    def __init__(
+        self,
+        admins: Mapping[Envoy, Admin],
+        publish: Callable[[Collection[Endpoint]], None],
+    ) -> None:
+        """``publish`` writes the files that follow from the replicas in use."""
         self._admins = admins
-        self._live: dict[ServiceName, set[Endpoint]] = {}
+        self._publish = publish
+        self._live: set[Endpoint] = set()
+
+    @property
+    def live(self) -> tuple[Endpoint, ...]:
+        """Replicas in use, in the order of their names."""
+        return tuple(sorted(self._live, key=lambda one: (one.service, one.replica, one.port)))
 
     def add(self, one: Endpoint) -> None:
         """Let a replica get new streams."""
-        self._live.setdefault(one.service, set()).add(one)
-        self._publish(one.service)
+        self._live.add(one)
+        self._publish(self.live)
 
     def remove(self, one: Endpoint) -> None:
         """Let it get no more; the streams it has stay."""
-        live = self._live.get(one.service, set())
-        if one in live:
-            live.remove(one)
-            self._publish(one.service)
+        if one in self._live:
+            self._live.remove(one)
+            self._publish(self.live)
 
     async def settled(self, one: Endpoint) -> bool:
         """Return once the Envoys have acted on it; False when they did not in time.
@@ -53,7 +59,7 @@ class Rotation:
         One that does not answer is not waited for while another does: it is down or hangs, gets no
         streams, and reads the file before it gets any.
         """
-        wanted = one in self._live.get(one.service, set())
+        wanted = one in self._live
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 while True:
@@ -71,18 +77,6 @@ class Rotation:
         verdicts = [verdict for verdict in await asyncio.gather(*asked) if verdict != _SILENT]
         there = "healthy" if wanted else _ABSENT
         return bool(verdicts) and all(verdict == there for verdict in verdicts)
-
-    def _publish(self, service: ServiceName) -> None:
-        document = text(endpoints(service, self._live[service]))
-        for envoy, layout in self._layouts.items():
-            if envoy.door == SERVICES[service].door:
-                replace(layout.endpoints(service), document)
-                if service == "gateway":
-                    live = self._live[service]
-                    replace(layout.endpoints(SOCKETS), text(socket_endpoints(live)))
-                    replace(layout.endpoints(ANSWERS), text(answer_endpoints(live)))
-            if service == "gateway":
-                replace(layout.endpoints(CONTROL), text(control_endpoints(self._live[service])))
 
 
 async def _verdict(admin: Admin, one: Endpoint) -> str:

@@ -70,6 +70,8 @@ class MeshStatus(BaseModel):
     edge_addresses: tuple[str, ...]
     mesh_addresses: tuple[str, ...]
     processes: tuple[ProcessStatus, ...]
+    problem: str = ""
+    """Why the topology's file, as it is now, is not what runs; empty where it is."""
 
     @property
     def engines(self) -> tuple[EngineStatus, ...]:
@@ -83,6 +85,21 @@ class MeshStatus(BaseModel):
     def of(self, service: str) -> list[ProcessStatus]:
         """Return the processes of one service."""
         return [one for one in self.processes if one.service == service]
+
+
+class WorldStatus(BaseModel):
+    """Several regions on this machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topology: str
+    home: str
+    supervisor_pid: int
+    started: str
+    """UTC, ISO 8601."""
+    problem: str
+    """Why the topology's file, as it is now, is not what runs; empty where it is."""
+    regions: tuple[MeshStatus, ...]
 
 
 async def observe(

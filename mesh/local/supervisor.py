@@ -11,12 +11,13 @@ import asyncio
 import os
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from signal import SIGCONT, SIGSTOP
 from typing import TYPE_CHECKING, Any, Self
 
 from mesh.envoy.files import replace
-from mesh.local.control import Control
+from mesh.local.control import Control, RegionControl
 from mesh.local.doors import Doors
 from mesh.local.fleet import Fleet
 from mesh.local.home import Home
@@ -26,7 +27,8 @@ from mesh.local.renewal import Renewal
 from mesh.local.status import MeshStatus, observe
 from mesh.local.templates import Templates
 from mesh.services import START_ORDER, ServiceName
-from mesh.topology import engines, one_region
+from mesh.topology import engines, one_region, region_named
+from mesh.topology.told import describe
 from mesh.trust import Issuing
 from voicemesh.access import book_text, forget, know
 from voicemesh.errors import InvalidInput, NotFound
@@ -40,10 +42,19 @@ if TYPE_CHECKING:
     from mesh.local.process import Process
     from mesh.local.renewal import Replaced
     from mesh.topology import Topology
+    from voicemesh.access import Access
 
 MOST_REPLICAS = 64
 _REAP_SECONDS = 10.0
 """Beyond the drain: a process that is still there then is killed."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Regions that run on this machine, too, by name: what the topology leaves to free ports."""
+
+    fronts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    edges: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class LocalMesh:
@@ -53,8 +64,10 @@ class LocalMesh:
         self,
         topology: Topology,
         *,
+        region: str = "",
         models: str = "embedded",
         home: Path | None = None,
+        certificates: Path | None = None,
         commands: Mapping[ServiceName, Sequence[str]] | None = None,
         environment: Mapping[str, str] | None = None,
         drain_seconds: float | None = None,
@@ -63,12 +76,17 @@ class LocalMesh:
     ) -> None:
         """Describe a mesh; nothing runs until the block is entered.
 
-        ``models`` is a model set of the topology; ``commands`` replaces ``python -m <service>``
-        per service; ``environment`` wins over everything else; ``progress`` is called with a
-        process's name and its new state. Each process has ``start_seconds`` to serve.
+        ``region`` is which, where the topology has several; ``models`` is a model set of the
+        topology; ``certificates`` is the folder that regions share whose authority is made here;
+        ``commands`` replaces ``python -m <service>`` per service; ``environment`` wins over
+        everything else; ``progress`` is called with a process's name and its new state. Each
+        process has ``start_seconds`` to serve.
         """
         self.topology = topology
-        self.region = one_region(topology)
+        self.region = region_named(topology, region) if region else one_region(topology)
+        self.beside = Beside()
+        self.problem = ""
+        """Why the topology's file, as it is now, is not what runs."""
         self.home = Home(home)
         self.stop_requested = asyncio.Event()
         """Set when somebody asked over the control socket that the mesh stop."""
@@ -80,9 +98,11 @@ class LocalMesh:
         self.started = False
         """Whether everything served once."""
         self._started_at = ""
-        self._doors: Doors
+        self._doors: Doors | None = None
         self._templates = Templates()
-        self.certificates = Issuing(topology, self.home.certificates)
+        self.certificates = Issuing(
+            topology, certificates or self.home.certificates, self.region.name
+        )
         """Who this mesh's processes are; ``issue`` gives each a fresh certificate."""
         self._around = AsyncExitStack()
         self._fleet = Fleet(
@@ -94,7 +114,7 @@ class LocalMesh:
         )
         self.renewal = Renewal(self._fleet, self._drain_seconds)
         """Replaces processes under live calls."""
-        self._control = Control(self)
+        self._control = Control(self.home.control, RegionControl(self).operations)
         for service, settings in self.region.services.items():
             if settings.engines:
                 engines(topology, self.region, service, models)  # refuse before anything starts
@@ -107,12 +127,12 @@ class LocalMesh:
     @property
     def edge_addresses(self) -> list[str]:
         """Where callers come in; each serves as well as the other."""
-        return self._doors.addresses("edge")
+        return self.doors.addresses("edge")
 
     @property
     def edge_target(self) -> str:
         """Target of the whole edge, for gRPC: a client of it survives the death of one Envoy."""
-        return self._doors.target("edge")
+        return self.doors.target("edge")
 
     @property
     def mesh_address(self) -> str:
@@ -122,14 +142,15 @@ class LocalMesh:
     @property
     def mesh_addresses(self) -> list[str]:
         """Where our services reach each other; each serves as well as the other."""
-        return self._doors.addresses("mesh")
+        return self.doors.addresses("mesh")
 
     @property
     def mesh_target(self) -> str:
         """Target that our services are given, for gRPC."""
-        return self._doors.target("mesh")
+        return self.doors.target("mesh")
 
-    async def __aenter__(self) -> Self:
+    def reserve(self) -> None:
+        """Take its folder and its ports, before the block is entered."""
         self.home.take()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
@@ -139,7 +160,13 @@ class LocalMesh:
         except BaseException:
             self.home.leave()
             raise
+
+    async def __aenter__(self) -> Self:
+        if self._doors is None:
+            self.reserve()
         try:
+            self.doors.configure(self.beside.fronts)
+            self._tell_gateways()
             await self._start()
         except BaseException:
             await self._end(now=True)
@@ -154,6 +181,40 @@ class LocalMesh:
     ) -> None:
         # A failing block wants its machine back at once; there is nobody to drain for.
         await self._end(now=kind is not None)
+
+    @property
+    def doors(self) -> Doors:
+        """Its Envoys' ports and files; the block must have been entered."""
+        if self._doors is None:
+            raise AssertionError("the mesh was not started")
+        return self._doors
+
+    async def change(self, topology: Topology, beside: Beside | None = None) -> None:
+        """Follow another topology while calls run, and no live call is touched.
+
+        Who may serve whom is live at once; then replicas come and go. What it says of the Envoys'
+        own listeners, and of processes that run already, counts from their next start.
+        Raises Misconfigured, and changes nothing, where it cannot be.
+        """
+        fresh = region_named(topology, self.region.name)
+        beside = beside or self.beside
+        same = self.doors.change(topology, fresh, beside.fronts)
+        self.beside = beside
+        before, self.topology, self.region = self.region, topology, fresh
+        self._tell_gateways()
+        needs = f"{self.region.name}'s Envoys must be restarted for what changed of their listeners"
+        self.problem = "" if same else needs
+        for service, settings in fresh.services.items():
+            old = before.services.get(service)
+            if (old.started if old else 0) != settings.started:
+                await self.scale(service, settings.started)
+        for service in before.services.keys() - fresh.services.keys():
+            for keeper in self._fleet.staying(service):
+                await self._fleet.retire(keeper)
+
+    def _tell_gateways(self) -> None:
+        world = describe(self.topology, self.region, self.beside.edges)
+        replace(self.home.world, world.model_dump_json(indent=1) + "\n")
 
     def process(self, name: str) -> Process:
         """Return a running process by name; raise NotFound where there is none."""
@@ -198,6 +259,7 @@ class LocalMesh:
             topology=str(self.topology.path),
             region=self.region.name,
             models=self._models,
+            problem=self.problem,
             home=str(self.home.folder),
             supervisor_pid=os.getpid(),
             started=self._started_at,
@@ -207,16 +269,16 @@ class LocalMesh:
             mesh_target=self.mesh_target,
             edge_addresses=tuple(self.edge_addresses),
             mesh_addresses=tuple(self.mesh_addresses),
-            processes=await observe(self._fleet, self._doors.admins, self.region.name),
+            processes=await observe(self._fleet, self.doors.admins, self.region.name),
         )
 
     async def envoy_stats(self, name: str) -> dict[str, int]:
         """Return every counter and gauge of one Envoy, or the sums over those of a door."""
-        chosen = [one for one in self._doors.envoys if name in (one.name, one.door)]
+        chosen = [one for one in self.doors.envoys if name in (one.name, one.door)]
         if not chosen:
-            known = ", ".join(one.name for one in self._doors.envoys)
+            known = ", ".join(one.name for one in self.doors.envoys)
             raise NotFound(f"there is no Envoy {name!r}; there are {known}", process=name)
-        stats = await asyncio.gather(*(self._doors.admins[one].stats() for one in chosen))
+        stats = await asyncio.gather(*(self.doors.admins[one].stats() for one in chosen))
         total: Counter[str] = Counter()
         for one_of_them in stats:
             total.update(one_of_them)
@@ -224,7 +286,7 @@ class LocalMesh:
 
     async def busy(self, service: ServiceName) -> dict[str, int]:
         """Return how many streams the Envoys have with each replica, whatever it is doing."""
-        views = await asyncio.gather(*(admin.busy() for admin in self._doors.admins.values()))
+        views = await asyncio.gather(*(admin.busy() for admin in self.doors.admins.values()))
         places = {keeper.part.address: keeper.part.name for keeper in self._fleet.staying(service)}
         found: Counter[str] = Counter()
         for address, count in (one for view in views for one in view.get(service, {}).items()):
@@ -272,7 +334,7 @@ class LocalMesh:
     def renew_certificates(self) -> None:
         """Give every process a fresh certificate; connections that stand are not touched."""
         self.certificates.issue()
-        self._doors.show()
+        self.doors.show()
 
     async def abort(self) -> None:
         """End everything now, live calls included."""
@@ -281,8 +343,8 @@ class LocalMesh:
     async def _start(self) -> None:
         await self._control.open()
         await self._around.enter_async_context(self.certificates.renewing(self.renew_certificates))
-        for envoy in self._doors.envoys:
-            self._fleet.keep(self._doors.part(envoy))
+        for envoy in self.doors.envoys:
+            self._fleet.keep(self.doors.part(envoy))
         for service in START_ORDER:
             if service in self.region.services:
                 for _ in range(self.region.services[service].started):
@@ -300,19 +362,25 @@ class LocalMesh:
             forget(self.home.access)
             await self._around.aclose()
             await self._control.close()
-            await self._doors.close()
+            if self._doors:
+                await self._doors.close()
             self.home.leave()
+
+    @property
+    def way(self) -> Access:
+        """How a person on this machine uses its mesh Envoys."""
+        return self.certificates.operating(self.region.name, self.mesh_addresses)
 
     def _write_book(self) -> None:
         """Tell clients on this machine, and in this process, how to get in."""
-        ways = [self.certificates.operating(self.region.name, self.mesh_addresses)]
-        replace(self.home.access, book_text(ways), mode=0o600)
+        replace(self.home.access, book_text([self.way]), mode=0o600)
         know(self.home.access)
 
     def _replica(self, service: ServiceName, name: str) -> ReplicaPart:
         around = Circumstances(
             topology=self.topology,
             region=self.region,
+            world=self.home.world,
             models=self._models,
             mesh_target=self.mesh_target,
             edge_target=self.edge_target,
@@ -321,7 +389,7 @@ class LocalMesh:
             commands=self._commands,
             environment=self._environment,
         )
-        return ReplicaPart(service, name, around, self._doors.rotation, self.home.log(name))
+        return ReplicaPart(service, name, around, self.doors.rotation, self.home.log(name))
 
     def _changed(self, name: str, state: State) -> None:
         self.home.write_state(self._state())

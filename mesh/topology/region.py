@@ -145,6 +145,11 @@ class Region(Part):
             name for name in SERVICES if name in self.services and SERVICES[name].door == door
         )
 
+    def edge_addresses(self) -> tuple[str, ...]:
+        """Return where callers come in, ``host:port``; empty where that is known only later."""
+        ports = [self.edge.port_of(number) for number in range(self.edge.replicas)]
+        return self.edge.addresses or tuple(f"{self.host}:{port}" for port in ports if port)
+
     def front_addresses(self) -> tuple[str, ...]:
         """Return where others reach it, ``host:port``; empty where that is known only later."""
         front = self.front or Front()

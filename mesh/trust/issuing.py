@@ -24,7 +24,9 @@ _RENEW_SHARE = 0.5
 class Issuing:
     """Certificates of every process that runs here, made here unless the topology says where."""
 
-    def __init__(self, topology: Topology, folder: Path) -> None:
+    def __init__(self, topology: Topology, folder: Path, region: str) -> None:
+        """``region`` is the one whose processes run here."""
+        self._region = region
         self._topology = topology
         self._folder = folder
         self._trust = topology.trust
@@ -66,6 +68,8 @@ class Issuing:
             return
         authority = Authority(self._folder / "authority")
         for region in self._topology.regions:
+            if region.name != self._region:
+                continue
             for service in (*region.services, *ENVOYS, SUPERVISOR, OPERATOR):
                 identity = self._trust.identity(region.name, service)
                 authority.issue(identity, self.folder(region.name, service))

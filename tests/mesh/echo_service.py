@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -34,7 +35,8 @@ class Echo:
     def __init__(self, service: str, settings: ServiceSettings) -> None:
         self.names: Sequence[str] = (service,)
         self.live = server.LiveStreams(settings.max_calls)
-        self._replica = settings.replica.encode()
+        far = f"{settings.region}/" if settings.region != "local" else ""
+        self._replica = f"{far}{settings.replica}".encode()
         self._streams: set[_Stream] = set()
 
     def register(self, grpc_server: grpc.aio.Server) -> None:
@@ -93,6 +95,9 @@ async def main() -> None:
     telemetry.configure(settings)
     if "ECHO_CRASH" in os.environ:
         sys.exit("the echo was told to crash")
+    gone = os.environ.get("ECHO_GONE")
+    if gone and (Path(gone) / settings.region).exists():
+        sys.exit("its region is told to be gone")
     await server.serve(Echo(sys.argv[1], settings), settings)
 
 

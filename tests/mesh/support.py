@@ -174,6 +174,12 @@ class Caller:
         await stream.ask("open")
         return stream
 
+    async def refused(self, metadata: Sequence[tuple[str, str]] = ()) -> grpc.StatusCode:
+        """Return what a stream that nobody takes ends with."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            code: grpc.StatusCode = await self._open(metadata=metadata).code()
+            return code
+
     async def open_many(self, count: int) -> list[LiveStream]:
         return [await self.open() for _ in range(count)]
 
