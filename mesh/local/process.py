@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_BYTES = 16 * 1024 * 1024
 _KILL_SECONDS = 5.0
+_TAIL_BYTES = 65536
+_TRACE = re.compile(r'"logger":"(backtrace|envoy_bug)"')
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,15 @@ class Process:
 
 
 def tail(log: Path, lines: int = 5) -> str:
-    """Return the last lines of a log."""
+    """Return the last lines of a log, without the addresses that Envoy writes when it aborts."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 8192))
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    told = [line for line in text.splitlines() if not _TRACE.search(line)]
+    return "\n".join(told[-lines:])
 
 
 def alive(pid: int) -> bool:

@@ -194,6 +194,15 @@ async def test_stopping_during_the_start_and_during_the_backoff(tmp_path: Path) 
     assert part.history[-1] == "close"
 
 
+def test_the_last_words_of_an_envoy_are_not_addresses(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    reason = '{"level":"critical","logger":"assert","event":"assert failure: inotify_fd_ >= 0"}'
+    trace = '{"level":"critical","logger":"backtrace","event":"#0: [0x7f1fff3d2050]"}'
+    bug = '{"level":"error","logger":"envoy_bug","event":"#1 UNKNOWN [0x5641624b2215]"}'
+    log.write_text("\n".join([reason, *[bug] * 20, *[trace] * 20]))
+    assert tail(log) == reason
+
+
 async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
     code = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {FOREVER!r}]); "
     code += "print(c.pid, flush=True); c.wait()"
