@@ -27,9 +27,12 @@ def _smollm2(settings: AdapterSettings) -> LanguageEngine:
 
 def _openai(settings: AdapterSettings) -> LanguageEngine:
     from adapters.llm.openai import OpenAiEngine, OpenAiSettings
+    from adapters.providers.endpoint import check_zone
     from voicemesh.settings import load
 
-    return OpenAiEngine(load(OpenAiSettings))
+    own = load(OpenAiSettings)
+    check_zone("openai", own.url, own.region, settings.residency)
+    return OpenAiEngine(own)
 
 
 def _scripted(settings: AdapterSettings) -> LanguageEngine:

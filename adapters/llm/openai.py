@@ -28,6 +28,8 @@ class OpenAiSettings(BaseSettings):
 
     url: str = ""
     """Base of the API, like ``http://127.0.0.1:8000/v1``."""
+    region: str = ""
+    """Residency zone that this server keeps (such as ``eu``), as declared by whoever set it."""
     key: SecretStr = SecretStr("")
     """API key; better in a file."""
     key_file: Path | None = None

@@ -119,21 +119,22 @@ def endpoint(kind: type[Kind], adapter: AdapterSettings) -> Kind:
         raise Misconfigured(
             f"{where if field in section else name}: {first['msg']}", field=name
         ) from None
-    _check_zone(chosen, adapter.residency)
+    check_zone(chosen.provider, chosen.url, chosen.region, adapter.residency)
     return chosen
 
 
-def _check_zone(chosen: Endpoint, zone: str) -> None:
-    if not zone or chosen.region == zone:
+def check_zone(provider: str, url: str, region: str, zone: str) -> None:
+    """Raise Misconfigured if a process that may not leave a zone would ask this endpoint."""
+    if not zone or region == zone:
         return
-    declared = f"is declared {chosen.region!r}" if chosen.region else "declares no region"
-    name = f"VOICEMESH_{chosen.provider.upper()}_REGION"
+    declared = f"is declared {region!r}" if region else "declares no region"
+    name = f"VOICEMESH_{provider.upper()}_REGION"
     raise Misconfigured(
-        f"{name}: this process may not leave {zone!r}, and {chosen.url} {declared}",
+        f"{name}: this process may not leave {zone!r}, and {url} {declared}",
         reason="OUTSIDE_ZONE",
         field=name,
         zone=zone,
-        region=chosen.region,
+        region=region,
     )
 
 

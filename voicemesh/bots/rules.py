@@ -9,6 +9,7 @@ from typing import TypeAlias
 from voicemesh.bots.built_in import BUILT_IN, GO_TO, HAND_OVER, HANG_UP, TRANSFER
 from voicemesh.bots.mcp import MAX_NAME
 from voicemesh.bots.models import Bot, HttpTool, Intent, Slot
+from voicemesh.bots.zones import outside
 
 Broken: TypeAlias = tuple[tuple[str | int, ...], str]
 
@@ -18,7 +19,7 @@ _BY_INTENT = (HANG_UP, *_AIMED)
 
 def broken_rules(bot: Bot) -> list[Broken]:
     """Return (place, what is wrong) for every rule that the bot breaks."""
-    broken = [*_tools(bot), *_keypad(bot), *_brain(bot), *_mcp(bot), *_flow(bot)]
+    broken = [*_tools(bot), *_keypad(bot), *_brain(bot), *_mcp(bot), *_flow(bot), *_zones(bot)]
     seen: set[str] = set()
     for index, intent in enumerate(bot.knowledge.intents):
         place = ("knowledge", "intents", index)
@@ -58,6 +59,14 @@ def _brain(bot: Bot) -> Iterator[Broken]:
         )
     if bot.brain.webhook and not bot.brain.webhook.secret:
         yield ("brain", "webhook", "secret"), "is missing: requests are signed with it"
+
+
+def _zones(bot: Bot) -> Iterator[Broken]:
+    senses = ("stt", "tts") if bot.brain.remote else ("stt", "llm", "tts")
+    for sense in senses if bot.residency else ():
+        for index, entry in enumerate(getattr(bot.engines, sense)):
+            if problem := outside(sense, entry.name, bot.residency):
+                yield ("engines", sense, index), problem
 
 
 def _mcp(bot: Bot) -> Iterator[Broken]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adapters.host import Engine
 
 REMOTE = {
-    "stt": (stt.ENGINES, ["deepgram", "assemblyai", "openai"]),
+    "stt": (stt.ENGINES, ["deepgram", "assemblyai", "soniox", "speechmatics", "openai"]),
     "tts": (tts.ENGINES, ["elevenlabs", "cartesia", "openai"]),
     "llm": (llm.ENGINES, ["openai_responses", "anthropic", "gemini"]),
 }
@@ -77,7 +77,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         endpoint(DeepgramSettings, adapter(providers=tmp_path / "none.yaml"))
 
 
-@pytest.mark.parametrize(("sense", "name"), PAIRS)
+@pytest.mark.parametrize(("sense", "name"), [*PAIRS, ("llm", "openai")])
 @pytest.mark.parametrize("region", ["", "us"])
 def test_a_process_fenced_to_a_zone_starts_with_no_endpoint_outside_it(
     sense: str, name: str, region: str, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +100,8 @@ async def test_a_secret_that_is_missing_is_told_at_the_start(
 ) -> None:
     for variable in ("DEEPGRAM", "ASSEMBLYAI", "OPENAI", "ELEVENLABS", "CARTESIA", "ANTHROPIC"):
         monkeypatch.delenv(f"{variable}_API_KEY", raising=False)
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    for variable in ("GEMINI", "SONIOX", "SPEECHMATICS"):
+        monkeypatch.delenv(f"{variable}_API_KEY", raising=False)
     engine = cast("Engine", REMOTE[sense][0][name](adapter()))
     with pytest.raises(Misconfigured, match="no secret at env:") as caught:
         await engine.start()
