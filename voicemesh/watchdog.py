@@ -5,6 +5,9 @@ waits as long as it is. A thread here watches the loop, at no cost for a call: w
 what the process had accepted is cut, and cut again until the loop turns. Peers see what they see of
 a crash, and this one is up again at once. Only where every stream can be resumed elsewhere.
 
+A loop that is late because its thread got no processor is not blocked: to cut its streams would be
+more work for a machine that has too much.
+
 What blocks the interpreter as well (an extension that keeps its lock) stops this thread, too; then
 the peers' own deadlines are left.
 """
@@ -18,6 +21,7 @@ import stat
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicemesh import telemetry
@@ -32,10 +36,14 @@ BLOCKED_ROUNDS = 6
 """Rounds in which the loop did not turn, after which it counts as blocked."""
 SLOW_SECONDS = 0.1
 """A round that took longer says nothing of the loop: the whole process was late, or had stopped."""
+STARVED_SHARE = 0.5
+"""A round in which the loop's thread waited so much of it for a processor says nothing, either."""
 REST_SECONDS = 1.5
 """So long after a block another one is sat out: who is overloaded is not helped by new streams."""
 
 _OPEN_FILES = "/dev/fd"
+_SCHEDULED = "/proc/self/task/{}/schedstat"
+"""Nanoseconds on a processor and waiting for one; absent on some kernels."""
 
 _log = telemetry.get_logger("watchdog")
 
@@ -47,11 +55,17 @@ class Rounds:
         self._turns = -1
         self._still = 0
         self._last = now
+        self._waited = 0.0
         self._rest_until = now
 
-    def pass_by(self, turns: int, now: float) -> bool:
-        """Take note of how often the loop has turned; return whether it is blocked."""
-        slow, self._last = now - self._last > SLOW_SECONDS, now
+    def pass_by(self, turns: int, now: float, waited: float = 0.0) -> bool:
+        """Take note of how often the loop has turned; return whether it is blocked.
+
+        `waited`: how long its thread has waited for a processor so far, seconds.
+        """
+        passed, self._last = now - self._last, now
+        starved, self._waited = waited - self._waited, waited
+        slow = passed > SLOW_SECONDS or starved > STARVED_SHARE * passed
         if turns != self._turns:
             if self._still >= BLOCKED_ROUNDS:
                 self._rest_until = now + REST_SECONDS
@@ -83,6 +97,7 @@ class _Watchdog(threading.Thread):
         self._port = port
         self._may_cut = may_cut
         self._turns = 0
+        self._loop_thread = threading.get_native_id()
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Count a turn of the loop, and have the next one counted; no task, nothing to wait for."""
@@ -94,12 +109,19 @@ class _Watchdog(threading.Thread):
         rounds = Rounds(time.monotonic())
         cut = 0
         while not self.stopped.wait(ROUND_SECONDS):
-            if rounds.pass_by(self._turns, time.monotonic()):
+            if rounds.pass_by(self._turns, time.monotonic(), _waited(self._loop_thread)):
                 cut += _cut(self._port) if self._may_cut() else 0
             elif cut:
                 telemetry.LOOP_BLOCKED.inc()
                 _log.error("the event loop was blocked", connections_cut=cut)
                 cut = 0
+
+
+def _waited(thread: int) -> float:
+    with suppress(OSError, ValueError, IndexError):
+        text = Path(_SCHEDULED.format(thread)).read_text(encoding="ascii")
+        return int(text.split()[1]) / 1e9
+    return 0.0
 
 
 def _cut(port: int) -> int:

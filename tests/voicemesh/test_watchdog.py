@@ -99,6 +99,15 @@ def test_it_is_cut_again_until_the_loop_turns() -> None:
     assert told == [False] * BLOCKED_ROUNDS + [True] * 6 + [False]
 
 
+def test_a_loop_without_a_processor_is_late_and_not_blocked() -> None:
+    watched, now, waited = Rounds(0.0), 0.0, 0.0
+    told = []
+    for share in [0.8] * 5 * BLOCKED_ROUNDS + [0.2] * (BLOCKED_ROUNDS + 1):
+        now, waited = now + ROUND_SECONDS, waited + share * ROUND_SECONDS
+        told.append(watched.pass_by(1, now, waited))
+    assert told == [False] * (6 * BLOCKED_ROUNDS - 1) + [True] * 2
+
+
 def test_the_next_block_is_sat_out_if_it_comes_at_once() -> None:
     block = [True] + [False] * BLOCKED_ROUNDS
     rest = [True] * int(REST_SECONDS / ROUND_SECONDS + 1)
