@@ -109,7 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 < size <= _MAX_BODY:
             self._answer(HTTPStatus.BAD_REQUEST, "{}")
             return
-        asked = json.loads(self.rfile.read(size))
+        body = self.rfile.read(size)
+        if len(body) < size:
+            raise ConnectionResetError  # whoever asked was killed as it wrote
+        asked = json.loads(body)
         key = self.headers.get("Idempotency-Key", "")
         passed = self.server.notes.begin(key, time.monotonic())
         # Half before and half behind the effect: a kill may strike on either side of it.
