@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -31,11 +32,14 @@ class Sense(StrEnum):
     STT = "stt"
     LLM = "llm"
     TTS = "tts"
+    BOT = "bot"
 
 
 _Sense = Annotated[Sense, typer.Argument(help="What it implements.")]
 _Target = Annotated[str, typer.Argument(help="Where it listens, such as 127.0.0.1:7001.")]
-_Engine = Annotated[str, typer.Option(help="Name of the engine that requests ask for.")]
+_Engine = Annotated[
+    str, typer.Option(help="Name of the engine that requests ask for; of a brain, the bot's.")
+]
 _Rate = Annotated[int, typer.Option(help="Samples per second: 8000 or 16000.")]
 _Language = Annotated[str, typer.Option(help="BCP-47 language that requests name.")]
 _Seconds = Annotated[float, typer.Option(min=0.1, max=300, help="How long one answer may take.")]
@@ -50,6 +54,9 @@ _Audio = Annotated[
 _Pid = Annotated[
     int,
     typer.Option(min=0, help="Its process, to be told to stop (SIGTERM) as the last check."),
+]
+_Secret = Annotated[
+    str, typer.Option(metavar="env:NAME", help="Where the secret is that a brain knows us by.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
@@ -70,6 +77,7 @@ def conform(  # noqa: PLR0913, PLR0917 - one parameter for each option
     seconds: _Seconds = 20.0,
     audio: _Audio = None,
     pid: _Pid = 0,
+    secret: _Secret = "",
     as_json: _Json = False,
 ) -> None:
     """Drive an implementation of the protos, in any language, and report what it keeps of them.
@@ -82,11 +90,23 @@ def conform(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     `voicemesh conform tts 127.0.0.1:7003 --engine mine`
 
+    `DESK_SECRET=… voicemesh conform bot 127.0.0.1:7901 --engine desk --secret env:DESK_SECRET`
+
     `voicemesh conform stt 127.0.0.1:7001 --engine whisper --audio hello.wav --json`
     """
     if rate not in MESH_RATES:
         raise InvalidInput("--rate", f"is {rate}, not one of {MESH_RATES}")
-    wish = Wish(sense.value, target, engine, rate, language, seconds, _speech(audio, rate), pid)
+    wish = Wish(
+        sense.value,
+        target,
+        engine,
+        rate,
+        language,
+        seconds,
+        _speech(audio, rate),
+        pid,
+        _secret(secret),
+    )
     console = Console(quiet=as_json, highlight=False)
     found = asyncio.run(_judged(wish, console))
     if as_json:
@@ -95,6 +115,15 @@ def conform(  # noqa: PLR0913, PLR0917 - one parameter for each option
     console.print(f"{kept} of {len(found)} promises kept")
     if kept < len(found):
         raise typer.Exit(1)
+
+
+def _secret(place: str) -> str:
+    if not place:
+        return ""
+    kind, _, name = place.partition(":")
+    if kind != "env" or not os.environ.get(name):
+        raise InvalidInput("--secret", "must be env:NAME, and the environment must have it")
+    return os.environ[name]
 
 
 def _speech(audio: Path | None, rate: int) -> bytes:

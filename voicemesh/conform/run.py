@@ -11,7 +11,7 @@ import grpc.aio
 from voicemesh.api.language.v1 import language_pb2
 from voicemesh.api.speech.v1 import recognition_pb2, synthesis_pb2
 from voicemesh.audio import tonetext
-from voicemesh.conform import llm, stt, tts
+from voicemesh.conform import bot, llm, stt, tts
 from voicemesh.conform.check import findings
 from voicemesh.conform.going import going, health
 from voicemesh.conform.talk import Subject
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from voicemesh.conform.check import Check, Finding
 
+BOT = "bot"
 WORDS = "one two three four five six"
 _MOST_MESSAGE = 4 << 20
 
@@ -34,6 +35,7 @@ class Wish:
     target: str
     """gRPC target, such as 127.0.0.1:7001."""
     engine: str = "scripted"
+    """Name of the engine, or of the bot whose brain it is."""
     rate: int = 16000
     language: str = "en"
     seconds: float = 20.0
@@ -42,6 +44,8 @@ class Wish:
     """LINEAR16 that recognisers get; empty: a synthetic voice."""
     pid: int = 0
     """Process to be told to stop at the end; 0: none."""
+    secret: str = ""
+    """What a brain knows orchestrators by; empty: nothing."""
 
 
 _SENSES: dict[str, tuple[str, Sequence[Check]]] = {
@@ -56,6 +60,9 @@ _SENSES: dict[str, tuple[str, Sequence[Check]]] = {
 
 def checks(sense: str, pid: int = 0) -> Sequence[Check]:
     """Return the table for a sense; with a process, also how it goes."""
+    if sense == BOT:
+        # Orchestrators ask a brain directly: there is no Envoy between, and no health to be asked.
+        return bot.CHECKS
     service, table = _SENSES[sense]
     found = [*table, health(service)]
     return [*found, going(pid, table[0].run, service)] if pid else found
@@ -73,6 +80,8 @@ async def judge(wish: Wish) -> AsyncIterator[Finding]:
                 f"nobody answers at {wish.target} within {wish.seconds:g} s", target=wish.target
             ) from None
         speech = wish.speech or tonetext.encode(WORDS, wish.rate).astype("<i2").tobytes()
-        subject = Subject(channel, wish.engine, wish.rate, wish.language, wish.seconds, speech)
+        subject = Subject(
+            channel, wish.engine, wish.rate, wish.language, wish.seconds, speech, wish.secret
+        )
         async for finding in findings(subject, checks(wish.sense, wish.pid)):
             yield finding

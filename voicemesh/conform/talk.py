@@ -35,6 +35,8 @@ class Subject:
     """How long any one answer may take."""
     speech: bytes
     """LINEAR16 at that rate, that recognisers get."""
+    secret: str = ""
+    """What a brain knows orchestrators by; empty: nothing."""
 
     @property
     def format(self) -> audio_pb2.AudioFormat:
