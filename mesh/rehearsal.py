@@ -24,9 +24,11 @@ from mesh.capacity import (
 from mesh.envoy.endpoints import OVERPROVISIONING
 from mesh.envoy.routes import retries
 from mesh.topology import LOCAL, load
+from voicemesh.admission import Limits
 from voicemesh.capacity import plan as planning, prices, runs, units
 from voicemesh.capacity.world import demand
 from voicemesh.errors import InvalidInput
+from voicemesh.settings import ServiceSettings
 from voicemesh.simulation.build import states
 from voicemesh.simulation.check import WITHIN, check
 from voicemesh.simulation.model import Simulation
@@ -184,7 +186,9 @@ def _played(stage: _Stage, story: Story, lose: str) -> Result:
     wanted = demand(world, stage.shares)
     talk = prices.load().conversation
     plan = planning.plan(world, wanted, stage.planned, stage.costs, talk, sizing=stage.sizing)
-    regions = states(plan, stage.costs, talk, stage.sizing.admitted, stage.opening_ms)
+    lag_seconds = ServiceSettings.model_fields["max_lag_ms"].default / 1000
+    limits = Limits(stage.sizing.admitted, lag_seconds)
+    regions = states(plan, stage.costs, talk, limits, stage.opening_ms)
     simulation = Simulation(world, wanted, story, rules(), regions)
     with Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("simulating", total=1.0)

@@ -60,11 +60,6 @@ class LiveStreams:
         """Whether new ones are turned away for good."""
         return self._draining
 
-    @staticmethod
-    def full(count: int, limit: int) -> bool:
-        """Whether one more would be too many; `voicemesh simulate` asks the same."""
-        return bool(Admission(Limits(limit)).refusal(count, 0.0, new=True))
-
     @contextmanager
     def admit(self) -> Iterator[None]:
         """Hold one place; raise Unavailable when draining, Refused when full."""

@@ -44,6 +44,8 @@ class Run(BaseModel):
     """By process: growth since before the first call."""
     idle_memory_mib: _Amounts = Field(default_factory=dict)
     """By process: resident before the first call."""
+    loop_lag_p95_ms: _Amounts = Field(default_factory=dict)
+    """By process, of those that have an event loop."""
     turn: Times = Times()
     set_up: Times = Times()
     noise: tuple[str, ...] = ()
@@ -59,6 +61,10 @@ class Run(BaseModel):
     def idle_mib(self) -> Mapping[str, list[float]]:
         """Return the memory of each process before the first call, MiB, by kind."""
         return _by_kind(self.idle_memory_mib, 1)
+
+    def lags(self) -> Mapping[str, list[float]]:
+        """Return the lag of each event loop, milliseconds, by kind."""
+        return _by_kind(self.loop_lag_p95_ms, 1)
 
 
 def read(paths: Iterable[Path]) -> list[Run]:

@@ -41,6 +41,17 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Latency(_Part):
+    """A percentile of a time, milliseconds, by how crowded event loops are."""
+
+    base_ms: _NotLess
+    slope_ms: _NotLess
+
+    def at(self, crowding: float) -> float:
+        """Return it, milliseconds."""
+        return self.base_ms + self.slope_ms * crowding
+
+
 class Unit(_Part):
     """One kind of process."""
 
@@ -52,21 +63,12 @@ class Unit(_Part):
     """All together, for each call."""
     idle_mib: _NotLess = 0.0
     call_kib: _NotLess = 0.0
+    lag: Latency | None = None
+    """p95 of the event loop's lag by the queue before it; None where none was measured."""
 
     def cores(self, calls: float, processes: int | None = None) -> float:
         """Return the cores that some calls take."""
         return (processes or self.processes) * self.idle_cores + calls * self.call_cores
-
-
-class Latency(_Part):
-    """A percentile of a time, milliseconds, by how crowded event loops are."""
-
-    base_ms: _NotLess
-    slope_ms: _NotLess
-
-    def at(self, crowding: float) -> float:
-        """Return it, milliseconds."""
-        return self.base_ms + self.slope_ms * crowding
 
 
 class Origin(_Part):
@@ -139,6 +141,7 @@ def _unit(kind: str, processes: int, runs: Sequence[Run]) -> Unit:
     calls = [float(run.calls) for run in runs]
     idle, each = line(calls, [sum(run.cores()[kind]) for run in runs])
     _, growth = line(calls, [sum(run.growth_kib().get(kind, [0.0])) for run in runs])
+    lag = _lag(kind, runs, Unit(processes=processes, idle_cores=idle / processes, call_cores=each))
     resident = [mib for run in runs for mib in run.idle_mib().get(kind, [])]
     return Unit(
         processes=processes,
@@ -146,7 +149,17 @@ def _unit(kind: str, processes: int, runs: Sequence[Run]) -> Unit:
         call_cores=each,
         idle_mib=round(float(np.mean(resident)), 1) if resident else 0.0,
         call_kib=growth,
+        lag=lag,
     )
+
+
+def _lag(kind: str, runs: Sequence[Run], unit: Unit) -> Latency | None:
+    known = [run for run in runs if kind in run.lags()]
+    if not known:
+        return None
+    queues = [queue(unit.cores(run.calls) / unit.processes) for run in known]
+    base, slope = line(queues, [float(np.mean(run.lags()[kind])) for run in known])
+    return Latency(base_ms=base, slope_ms=slope)
 
 
 def opening_ms(units: UnitCosts, run: Run) -> float:

@@ -9,21 +9,22 @@ from voicemesh.simulation.region import Pool, RegionState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from voicemesh.admission import Limits
     from voicemesh.capacity.plan import Plan
     from voicemesh.capacity.prices import Conversation
     from voicemesh.capacity.units import UnitCosts
 
 
 def states(
-    plan: Plan, units: UnitCosts, talk: Conversation, admitted: int, opening_ms: float
+    plan: Plan, units: UnitCosts, talk: Conversation, limits: Limits, opening_ms: float
 ) -> dict[str, RegionState]:
-    """Return every region of a plan with its processes; each replica admits so many streams."""
+    """Return every region of a plan with its processes; each replica takes on so much."""
     return {
         region.name: RegionState(
             region.name,
             {row.kind: row.processes for row in region.rows},
             {
-                row.kind: Pool(row.processes, admitted, each)
+                row.kind: Pool(row.processes, limits, each)
                 for row in region.rows
                 if (each := _held(talk).get(row.kind))
             },

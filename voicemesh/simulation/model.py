@@ -132,6 +132,7 @@ class Simulation:
             at_gateway, at_brain = self._at_gateway[name], self._at_brain[name]
             budget = region.budget(at_gateway, at_brain, step) + over
             region.opened = self._serve(region, budget)
+            region.feel(self._at_gateway[name], self._at_brain[name], step)
             # What is left of a part of an opening is not lost.
             over = (budget - region.opened) % 1.0 if budget < float("inf") else 0.0
 
@@ -155,9 +156,10 @@ class Simulation:
     def _place(self, batch: Batch, region: RegionState) -> None:
         """Give a batch gateways and brains here; what finds no place goes on."""
         name = region.name
-        free = region.brain_room(self._at_brain[name])
+        now, new = self._env.now, not batch.resumed
+        free = region.brain_room(self._at_brain[name], now, new=new)
         if not batch.gateway:
-            free = min(free, region.gateway_room(self._at_gateway[name]))
+            free = min(free, region.gateway_room(self._at_gateway[name], now, new=new))
         count = min(free, batch.count)
         if count:
             self._add((batch.gateway or name, name, batch.zone), count)

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from voicemesh.admission import LAG_SAMPLES, Admission, Limits
 from voicemesh.capacity.units import queue
-from voicemesh.simulation.rules import room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 AT_GATEWAYS = ("edge", "gateway", "sip")
 """Kinds of processes that work for calls that came in here; all others work for their brains."""
+BRAIN = "orchestrator"
+BOUNDLESS = 1 << 60
 OPENERS = ("gateway", "orchestrator")
 """Kinds of processes that the work of an opening falls on, half on each."""
+
+LAG_INTERVAL = 0.1
+"""Seconds between two looks at an event loop's lag."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +49,33 @@ class Batch:
 
 @dataclass
 class Pool:
-    """The replicas of one service."""
+    """The replicas of one service.
+
+    Streams lie evenly on them, as they do where Envoy takes the less busy of two and a refused
+    opening is offered to another: so one replica's admission stands for all.
+    """
 
     processes: int
-    limit: int
-    """Streams that each admits."""
+    limits: Limits
+    """What each takes on."""
     each: float = 1.0
     """Streams that a call holds on average."""
+    admission: Admission = field(init=False)
 
-    def room(self, calls: int) -> int:
+    def __post_init__(self) -> None:
+        self.admission = Admission(self.limits)
+
+    def room(self, calls: int, now: float, *, new: bool) -> int:
         """Return how many more calls it admits beside some."""
-        return room(calls * self.each, self.processes, self.limit, self.each)
+        used = calls * self.each
+        if not self.processes or self.admission.refusal(int(used / self.processes), now, new=new):
+            return 0
+        return int((self.processes * self.limits.streams - used) / self.each)
+
+    def lagged(self, seconds: float, step: float) -> None:
+        """Take note of the event loop's lag during one step."""
+        for _ in range(min(max(round(step / LAG_INTERVAL), 1), LAG_SAMPLES)):
+            self.admission.lagged(seconds)
 
 
 @dataclass
@@ -88,21 +109,36 @@ class RegionState:
             for kind, pool in self.pools.items()
         }
 
-    def gateway_room(self, calls: int) -> int:
+    def gateway_room(self, calls: int, now: float, *, new: bool) -> int:
         """Return how many more calls its gateways take."""
-        return self._room(calls, gateways=True)
-
-    def brain_room(self, calls: int) -> int:
-        """Return how many more calls its orchestrators and engines take."""
-        return self._room(calls, gateways=False)
-
-    def _room(self, calls: int, *, gateways: bool) -> int:
         free = [
-            pool.room(calls)
+            pool.room(calls, now, new=new)
             for kind, pool in self.pools.items()
-            if (kind in AT_GATEWAYS) == gateways
+            if kind in AT_GATEWAYS
         ]
-        return max(min(free), 0) if free else 1 << 60
+        return max(min(free, default=BOUNDLESS), 0)
+
+    def brain_room(self, calls: int, now: float, *, new: bool) -> int:
+        """Return how many more calls its orchestrators take.
+
+        Full engines are noticed as they are by a real orchestrator: by being turned away.
+        """
+        free = {
+            kind: pool.room(calls, now, new=new)
+            for kind, pool in self.pools.items()
+            if kind not in AT_GATEWAYS
+        }
+        brains = self.pools.get(BRAIN)
+        if brains and any(not places for kind, places in free.items() if kind != BRAIN):
+            brains.admission.turned_away(now)
+        return max(min(free.values(), default=BOUNDLESS), 0)
+
+    def feel(self, gateway_calls: int, brain_calls: int, step: float) -> None:
+        """Have replicas notice how late their event loops are."""
+        for kind, rho in self.loads(gateway_calls, brain_calls, step).items():
+            lag, pool = self.units.kinds[kind].lag, self.pools.get(kind)
+            if lag is not None and pool is not None:
+                pool.lagged(lag.at(queue(rho)) / 1000, step)
 
     def budget(self, gateway_calls: int, brain_calls: int, step: float) -> float:
         """Return how many openings its processors manage in a step."""

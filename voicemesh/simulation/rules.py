@@ -1,7 +1,7 @@
 """The rules of admission, placement and retry, as the code has them.
 
-Whatever can be imported is: what a replica admits (`LiveStreams.full`), when a gateway opens again
-(`voicemesh.reopening`), when callers do (`voicemesh.client`). Numbers of Envoy's are given by
+Whatever can be imported is: what a replica admits (`voicemesh.admission`), when a gateway opens
+again (`voicemesh.reopening`), when callers do (`voicemesh.client`). Numbers of Envoy's are given by
 whoever generates its configuration. Only Envoy's own arithmetic is written again, from its
 documentation.
 """
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from voicemesh.client.lines import OPEN_BACKOFF_SECONDS
 from voicemesh.client.resuming import BACKOFF_SECONDS, GIVE_UP_SECONDS
 from voicemesh.reopening import FULL_ATTEMPTS
-from voicemesh.server import LiveStreams
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,3 @@ class Rules:
         base = self.envoy_backoff_seconds
         waits = (min((2.0**n - 1) * base, 10 * base) / 2 for n in range(1, self.envoy_retries + 1))
         return sum(waits)
-
-
-def room(used: float, replicas: int, limit: int, each: float = 1.0) -> int:
-    """Return how many more calls a service's replicas admit.
-
-    A call holds `each` streams of the service on average. Streams lie evenly on replicas, as they
-    do where Envoy takes the less busy of two and a refused opening is offered to another.
-    """
-    if not replicas or LiveStreams.full(int(used / replicas), limit):
-        return 0
-    return int((replicas * limit - used) / each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from voicemesh.admission import Limits
 from voicemesh.capacity.units import Latency, Origin, Unit, UnitCosts
 from voicemesh.capacity.world import Place, World, demand
 from voicemesh.simulation.model import Simulation
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 COSTS = UnitCosts(
     origin=Origin(date=dt.date(2026, 11, 22), machine="m", cores=2, leg="twilio", calls=(20, 80)),
     kinds={
-        kind: Unit(processes=1, idle_cores=0.0, call_cores=0.001)
+        kind: Unit(
+            processes=1,
+            idle_cores=0.0,
+            call_cores=0.001,
+            lag=Latency(base_ms=1, slope_ms=10),
+        )
         for kind in ("gateway", "orchestrator")
     },
     latencies={
@@ -52,6 +58,7 @@ def stage(  # noqa: PLR0913, PLR0917 - a story has many sides
     replicas: int = 10,
     limit: int = 400,
     set_up_seconds: float = 0.0,
+    lag_seconds: float = 0.0,
     shares: str = "",
 ) -> Simulation:
     """Return a simulation in which every region has as many replicas of each service."""
@@ -59,7 +66,7 @@ def stage(  # noqa: PLR0913, PLR0917 - a story has many sides
         name: RegionState(
             name,
             dict.fromkeys(SERVICES, replicas),
-            {kind: Pool(replicas, limit) for kind in SERVICES},
+            {kind: Pool(replicas, Limits(limit, lag_seconds)) for kind in SERVICES},
             COSTS,
             set_up_seconds,
         )

@@ -181,6 +181,26 @@ def test_openings_wait_for_a_processor() -> None:
     assert slow.points[-1].utilisation > 0.9
 
 
+def test_late_replicas_pass_new_calls_on() -> None:
+    # Openings keep the only processes of west busy; its replicas notice, and refuse.
+    story = Story(calls=3000, ramp=0, seconds=60, call_seconds=30, sample=10)
+    patient, wary = (
+        stage(
+            THREE,
+            story,
+            replicas=2,
+            limit=2000,
+            set_up_seconds=0.03,
+            lag_seconds=lag,
+            shares="west=1",
+        ).run()
+        for lag in (0.0, 0.05)
+    )
+    assert patient.total("overflowed") == 0
+    assert wary.total("overflowed") > 0
+    assert sum(point.calls for point in wary.points if point.region == "central") > 0
+
+
 def test_progress_is_told() -> None:
     told: list[float] = []
     stage(ALONE, Story(calls=10, ramp=1, seconds=120, sample=30)).run(told.append)

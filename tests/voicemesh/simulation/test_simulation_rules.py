@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given, strategies as st
 
 from mesh.envoy.endpoints import OVERPROVISIONING
 from mesh.envoy.routes import retries
 from mesh.rehearsal import rules
+from voicemesh.admission import Limits
 from voicemesh.client.lines import OPEN_BACKOFF_SECONDS
 from voicemesh.errors import InvalidInput, Refused
 from voicemesh.reopening import ATTEMPTS_AT_ONCE, FULL_ATTEMPTS, LAST_BACKOFF_SECONDS, backoff
 from voicemesh.server import LiveStreams
-from voicemesh.simulation.rules import Rules, room
+from voicemesh.simulation.region import Pool
+from voicemesh.simulation.rules import Rules
 from voicemesh.simulation.story import Story
 
 
@@ -40,27 +44,34 @@ def test_a_refusal_takes_envoys_back_offs() -> None:
 
 @given(st.integers(1, 12), st.integers(1, 40))
 def test_room_is_what_the_service_itself_admits(limit: int, streams: int) -> None:
-    live, held = LiveStreams(limit), []
-    admitted = 0
-    for _ in range(streams):
-        context = live.admit()
-        try:
-            context.__enter__()
-        except Refused:
-            break
-        held.append(context)
-        admitted += 1
-    assert room(admitted, 1, limit) == limit - admitted
-    for context in held:
-        context.__exit__(None, None, None)
+    live = LiveStreams(limit)
+    with ExitStack() as held:
+        admitted = 0
+        for _ in range(streams):
+            try:
+                held.enter_context(live.admit())
+            except Refused:
+                break
+            admitted += 1
+        assert Pool(1, Limits(limit)).room(admitted, 0.0, new=True) == limit - admitted
 
 
-@given(st.integers(0, 50), st.floats(0, 10_000), st.integers(1, 400), st.floats(0.1, 1))
-def test_room_never_lets_in_too_many(replicas: int, used: float, limit: int, each: float) -> None:
-    free = room(used, replicas, limit, each)
-    assert free >= 0 or used > replicas * limit
+@given(st.integers(0, 50), st.integers(0, 10_000), st.integers(1, 400), st.floats(0.1, 1))
+def test_room_never_lets_in_too_many(replicas: int, calls: int, limit: int, each: float) -> None:
+    free = Pool(replicas, Limits(limit), each).room(calls, 0.0, new=True)
     if free > 0:
-        assert used + free * each <= replicas * limit + 1e-6
+        assert (calls + free) * each <= replicas * limit + 1e-6
+
+
+def test_late_replicas_take_calls_that_go_on_but_no_new_ones() -> None:
+    pool = Pool(2, Limits(400, lag_seconds=0.05))
+    assert pool.room(100, 0.0, new=True) == 700
+    pool.lagged(0.08, 1.0)
+    assert pool.room(100, 1.0, new=True) == 0
+    assert pool.room(100, 1.0, new=False) == 700
+    for _ in range(3):
+        pool.lagged(0.02, 1.0)
+    assert pool.room(100, 4.0, new=True) == 700
 
 
 def test_reopening_backs_off_and_is_bounded() -> None:
