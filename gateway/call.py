@@ -43,6 +43,9 @@ BYE_SECONDS = 2.0
 class Phase(Enum):
     """How far a call has come."""
 
+    # Each event is looked up by it, and an Enum's own is written in Python.
+    __hash__ = object.__hash__
+
     OPENING = "opening"
     """No session has stood yet; the caller is heard already."""
     LIVE = "live"

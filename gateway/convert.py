@@ -72,6 +72,7 @@ def open_request(
             buffered_offset=standing.buffered_offset,
             played_offset=standing.played_offset,
             tells_kept=True,
+            takes_batches=True,
         )
     )
 
@@ -148,6 +149,11 @@ _REQUESTS: Mapping[type, Callable[[Any], _Request]] = {
     reports.Wished: _wished,
     reports.CallOver: _call_over,
 }
+
+
+def batch_from(requests: list[_Request]) -> _Request:
+    """Return several messages as one; each costs far more than what is in it."""
+    return _Request(batch=session_pb2.RequestBatch(requests=requests))
 
 
 def event_from(kind: str, response: _Response) -> on.LinkEvent | None:

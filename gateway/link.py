@@ -14,7 +14,7 @@ from gateway.stream import fatal, full
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2
 from voicemesh.audio import Chunk
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import InvalidInput, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +157,12 @@ class Link:
                 _log.info("session stands again", call_id=call_id, epoch=epoch, replica=replica)
             self._user.linked(on.LinkReady(ready.wanted_offset))
 
+    def _batch(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
+        for each in response.batch.responses:
+            if each.HasField("batch"):
+                raise InvalidInput("batch", "must hold no other")
+            self.came(stream, each)
+
     def _go_away(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
         deadline = response.go_away.deadline
         self._handle(state.GoAwayCame(stream, deadline.seconds + deadline.nanos / 1e9))
@@ -240,4 +246,5 @@ _HANDLERS: dict[str, Callable[[Link, int, str, session_pb2.RunResponse], None]] 
     "ready": Link._ready,
     "go_away": Link._go_away,
     "bye": Link._bye,
+    "batch": Link._batch,
 }

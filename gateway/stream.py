@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import grpc.aio
 
+from gateway import convert
 from voicemesh import errors
 from voicemesh.api.session.v1 import session_pb2
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MAX_QUEUED = 1024
 """Messages that may wait to be written. With at most 500 ms of audio on the way there are never
 so many, unless the stream takes nothing any more."""
+
+MAX_BATCH = 32
 
 
 class StreamUser(Protocol):
@@ -57,6 +60,7 @@ class Stream:
         self._metadata = metadata
         self._call: _Call | None = None
         self._cancelled = False
+        self._batches = False
         self.task = asyncio.create_task(self._run(lease, first))
 
     def send(self, request: session_pb2.RunRequest) -> bool:
@@ -99,8 +103,21 @@ class Stream:
             response = await call.read()
             if not isinstance(response, session_pb2.RunResponse):
                 return
+            if response.HasField("ready"):
+                self._batches = response.ready.takes_batches
             if not self._cancelled:
                 self._user.came(self.number, response)
+
+    def _next(self) -> session_pb2.RunRequest | None:
+        """Take what waits off the queue as one message, as far as that can be one."""
+        first = self._queue.popleft()
+        if first is None or not (self._queue and self._batches):
+            return first
+        some = [first]
+        while self._queue and len(some) < MAX_BATCH and (following := self._queue[0]) is not None:
+            some.append(following)
+            self._queue.popleft()
+        return convert.batch_from(some) if len(some) > 1 else first
 
     async def _write(self, call: _Call, first: session_pb2.RunRequest, pulse: Pulse) -> None:
         # Why a write failed is told to whoever reads.
@@ -108,7 +125,7 @@ class Stream:
             await call.write(first)
             while True:
                 while self._queue:
-                    request = self._queue.popleft()
+                    request = self._next()
                     if request is None:
                         await call.done_writing()
                         return

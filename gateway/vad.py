@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -259,11 +258,6 @@ class SpeechEnded:
 SpeechEvent: TypeAlias = SpeechStarted | SpeechEnded
 
 
-class _State(Enum):
-    QUIET = "quiet"
-    SPEAKING = "speaking"
-
-
 class SpeechGate:
     """Turns one call's windows into SpeechStarted and SpeechEnded, which take turns."""
 
@@ -271,15 +265,11 @@ class SpeechGate:
         self._settings = settings or GateSettings()
         self._window = WINDOW_MS * rate // 1000
         self._hangover = self._settings.hangover_ms * rate // 1000
-        self._state = _State.QUIET
+        self.speaking = False
+        """Whether speech has started and not ended."""
         self._heard_until = 0
         self._speech_until = 0
         self._beginnings: deque[int] = deque()
-
-    @property
-    def speaking(self) -> bool:
-        """Whether speech has started and not ended."""
-        return self._state is _State.SPEAKING
 
     def handle(self, end: int, probability: float) -> list[SpeechEvent]:
         """Take the next window; raise where it overlaps the one before or is no probability."""
@@ -289,14 +279,13 @@ class SpeechGate:
         # Windows that were skipped are silence.
         events = self.silence(begin)
         self._heard_until = end
-        match self._state, probability >= self._threshold():
-            case _State.QUIET, True:
-                events += self._loud(begin, end)
-            case _State.SPEAKING, True:
-                self._speech_until = end
-            case _State.SPEAKING, False:
-                events += self._end_if_over()
-        return events
+        settings = self._settings
+        if not self.speaking:
+            return events + self._loud(begin, end) if probability >= settings.on else events
+        if probability >= settings.off:
+            self._speech_until = end
+            return events
+        return events + self._end_if_over()
 
     def silence(self, until: int) -> list[SpeechEvent]:
         """Take note that nothing was said up to `until`, for which there are no windows."""
@@ -305,9 +294,6 @@ class SpeechGate:
             raise OutOfOrder("window", f"begins at {until}; must be >= {limit}", limit=limit)
         self._heard_until = until
         return self._end_if_over()
-
-    def _threshold(self) -> float:
-        return self._settings.off if self.speaking else self._settings.on
 
     def _loud(self, begin: int, end: int) -> list[SpeechEvent]:
         """Count a loud window; speech begins with enough of them close together."""
@@ -319,11 +305,11 @@ class SpeechGate:
             return []
         started = SpeechStarted(self._beginnings[0])
         self._beginnings.clear()
-        self._state, self._speech_until = _State.SPEAKING, end
+        self.speaking, self._speech_until = True, end
         return [started]
 
     def _end_if_over(self) -> list[SpeechEvent]:
         if not self.speaking or self._heard_until - self._speech_until < self._hangover:
             return []
-        self._state = _State.QUIET
+        self.speaking = False
         return [SpeechEnded(self._speech_until)]

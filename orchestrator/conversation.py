@@ -56,6 +56,8 @@ class CallFacts:
     played_offset: int = 0
     tells_kept: bool = False
     """Whether the gateway says when it has kept a tool's intent."""
+    takes_batches: bool = False
+    """Whether the gateway takes several messages as one."""
 
 
 class Conversation:

@@ -15,7 +15,7 @@ from voicemesh.bots import HANG_UP, TRANSFER
 from voicemesh.errors import InvalidInput, OutOfOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 MAX_NAME = 64
@@ -25,6 +25,7 @@ MAX_CHUNK_SECONDS = 1
 MAX_CALL_SECONDS = 2 * 86400
 """Offsets beyond it are a mistake: no call lasts that long."""
 CALL_ID = re.compile(r"[a-z0-9-]{1,64}")
+MAX_BATCH = 32
 DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -60,7 +61,18 @@ def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
         buffered_offset=opening.buffered_offset,
         played_offset=opening.played_offset,
         tells_kept=opening.tells_kept,
+        takes_batches=opening.takes_batches,
     )
+
+
+def each(request: session_pb2.RunRequest) -> Sequence[session_pb2.RunRequest]:
+    """Return the messages in one that may be a batch. Raise InvalidInput for a nested one."""
+    if not request.HasField("batch"):
+        return (request,)
+    requests = request.batch.requests
+    if not 0 < len(requests) <= MAX_BATCH or any(one.HasField("batch") for one in requests):
+        raise InvalidInput("batch", f"must hold 1 to {MAX_BATCH} others", limit=MAX_BATCH)
+    return requests
 
 
 def event(request: session_pb2.RunRequest, rate: int) -> events.Event:
@@ -139,6 +151,14 @@ _OFFSETS = {
     "playout": ("offset", "played_offset", "buffered_offset"),
     "barge_in": ("offset", "heard_offset"),
 }
+
+
+def batched(messages: list[session_pb2.RunResponse]) -> Iterator[session_pb2.RunResponse]:
+    """Yield the same in as few messages as may be: each costs far more than what is in it."""
+    for begin in range(0, len(messages), MAX_BATCH):
+        some = messages[begin : begin + MAX_BATCH]
+        batch = session_pb2.ResponseBatch(responses=some) if len(some) > 1 else None
+        yield some[0] if batch is None else session_pb2.RunResponse(batch=batch)
 
 
 def responses(todo: list[commands.Command]) -> list[session_pb2.RunResponse]:

@@ -143,6 +143,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             wanted_offset=memory.consumed_offset,
             replica=self._settings.replica,
             region=self._settings.region,
+            takes_batches=True,
         )
         return Session(conversation, bot, senses, ready, facts)
 

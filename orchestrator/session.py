@@ -103,7 +103,8 @@ class Session:
     async def _read(self, requests: AsyncIterator[session_pb2.RunRequest]) -> None:
         try:
             async for request in requests:
-                await self._inbox.put(convert.event(request, self._facts.rate))
+                for each in convert.each(request):
+                    await self._inbox.put(convert.event(each, self._facts.rate))
             await self._inbox.put(Signal.LEFT)
         except Exception as error:
             # Raised again by the session's own task.
@@ -144,10 +145,15 @@ class Session:
                 for_gateway.append(command)
                 continue
             if kind is commands.CallTool:
-                await _send(for_gateway, context)
+                await self._send(for_gateway, context)
                 for_gateway = []
             self._do[kind](command)
-        await _send(for_gateway, context)
+        await self._send(for_gateway, context)
+
+    async def _send(self, todo: list[commands.Command], context: Context) -> None:
+        messages = convert.responses(todo)
+        for message in convert.batched(messages) if self._facts.takes_batches else messages:
+            await context.write(message)
 
     def _senses_do(self) -> dict[type, Callable[[Any], object]]:
         ear, mind, voice = self._senses.ear, self._senses.mind, self._senses.voice
@@ -243,11 +249,6 @@ def _note(command: commands.Note) -> None:
     telemetry.ENGINE_BROKEN.labels(*engine).set(command.broken)
     if command.seconds is not None:
         telemetry.ENGINE_FIRST_SECONDS.labels(*engine).observe(command.seconds)
-
-
-async def _send(todo: list[commands.Command], context: Context) -> None:
-    for message in convert.responses(todo):
-        await context.write(message)
 
 
 def now() -> float:

@@ -52,18 +52,26 @@ class EchoOrchestrator(session_pb2_grpc.SessionServiceServicer):
         session = EchoSession(first.open)
         for response in session.begin():
             await context.write(response)
-        while isinstance(request := await context.read(), session_pb2.RunRequest):
-            kind = request.WhichOneof("message") or ""
-            self.counts[kind] += 1
-            if kind == "dtmf" and request.dtmf.digit == "1" and not self.broken:
-                self.broken = True
-                await context.abort(grpc.StatusCode.INTERNAL, "broken")
-            for response in session.handle(kind, request):
+        while isinstance(message := await context.read(), session_pb2.RunRequest):
+            for request in message.batch.requests or (message,):
+                kind = request.WhichOneof("message") or ""
+                self.counts[kind] += 1
+                if kind == "dtmf" and request.dtmf.digit == "1" and not self.broken:
+                    self.broken = True
+                    await context.abort(grpc.StatusCode.INTERNAL, "broken")
+                await self._answer(context, list(session.handle(kind, request)))
+                if kind == "call_ended":
+                    self.reasons.append(request.call_ended.reason)
+                    self.byes.set()
+                    return
+
+    async def _answer(self, context: Context, responses: list[Response]) -> None:
+        if len(responses) > 1 and self.opens[-1].takes_batches:
+            batch = session_pb2.ResponseBatch(responses=responses)
+            await context.write(Response(batch=batch))
+        else:
+            for response in responses:
                 await context.write(response)
-            if kind == "call_ended":
-                self.reasons.append(request.call_ended.reason)
-                self.byes.set()
-                return
 
 
 class EchoSession:
@@ -81,7 +89,11 @@ class EchoSession:
     def begin(self) -> Iterator[Response]:
         yield Response(
             ready=session_pb2.Ready(
-                epoch=self.opened.epoch, wanted_offset=self.consumed, replica="echo", region="r"
+                epoch=self.opened.epoch,
+                wanted_offset=self.consumed,
+                replica="echo",
+                region="r",
+                takes_batches=True,
             )
         )
         if not self.sequence:

@@ -173,3 +173,32 @@ def test_responses(command: commands.Command, response: pb.RunResponse) -> None:
 def test_half_seconds_survive() -> None:
     [away] = convert.responses([commands.GoAway(1.5)])
     assert away.go_away.deadline.ToMilliseconds() == 1500
+
+
+def test_a_batch_is_what_is_in_it() -> None:
+    requests = [pb.RunRequest(dtmf=pb.Dtmf(offset=at, digit="1")) for at in range(3)]
+    batch = pb.RunRequest(batch=pb.RequestBatch(requests=requests))
+    assert list(convert.each(batch)) == requests
+    assert list(convert.each(requests[0])) == requests[:1]
+
+
+@pytest.mark.parametrize("count", [0, convert.MAX_BATCH + 1])
+def test_a_batch_of_nothing_or_too_much_is_refused(count: int) -> None:
+    requests = [pb.RunRequest(dtmf=pb.Dtmf(digit="1"))] * count
+    with pytest.raises(InvalidInput, match="batch"):
+        convert.each(pb.RunRequest(batch=pb.RequestBatch(requests=requests)))
+
+
+def test_a_batch_in_a_batch_is_refused() -> None:
+    inner = pb.RunRequest(batch=pb.RequestBatch(requests=[pb.RunRequest()]))
+    with pytest.raises(InvalidInput, match="batch"):
+        convert.each(pb.RunRequest(batch=pb.RequestBatch(requests=[inner])))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, convert.MAX_BATCH, convert.MAX_BATCH + 1, 100])
+def test_batches_hold_everything_in_order(count: int) -> None:
+    messages = [pb.RunResponse(ack=pb.Ack(received_offset=at)) for at in range(count)]
+    batches = list(convert.batched(messages))
+    assert [each for one in batches for each in (one.batch.responses or [one])] == messages
+    assert len(batches) == -(-count // convert.MAX_BATCH)
+    assert all(len(each.batch.responses) != 1 for each in batches)

@@ -65,6 +65,8 @@ class Cost:
     """Of the last ten seconds; None where it has no such loop."""
     idle_bytes: int = 0
     """Resident memory before the first call."""
+    drift_bytes: int = 0
+    """Resident memory at the end, less that in the middle of the measurement."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,10 @@ class Outcome:
         """Return how much memory each call took of these, KiB."""
         return sum(cost.growth_bytes for cost in costs) / 1024 / self.calls
 
+    def drift_kib(self, *costs: Cost) -> float:
+        """Return by how much memory grew in each minute of the second half, KiB."""
+        return sum(cost.drift_bytes for cost in costs) / 1024 / (self.seconds / 2 / 60)
+
     def noise(self) -> list[str]:
         """Return why these figures cannot be trusted; empty if they can."""
         around, found = self.around, []
@@ -157,6 +163,11 @@ class Outcome:
             "idle_memory_mib": {
                 cost.name: round(cost.idle_bytes / 1024**2, 1) for cost in self.costs
             },
+            "memory_drift_kib_per_minute": {
+                cost.name: round(self.drift_kib(cost), 1) for cost in self.costs
+            }
+            | ({"total": round(self.drift_kib(*self.costs), 1)} if self.costs else {}),
+            "placed": tally.placed,
             "loop_lag_p95_ms": {
                 cost.name: cost.loop_lag_p95_ms
                 for cost in self.costs

@@ -101,6 +101,9 @@ def _failures(outcome: Outcome) -> Text:
     else:
         reasons = ", ".join(f"{count} {why}" for why, count in tally.failures.most_common())
         text = Text(f"{outcome.failed} of {tally.placed} calls failed: {reasons}", style="red")
+    if outcome.costs and tally.placed > outcome.calls:
+        drift = outcome.drift_kib(*outcome.costs)
+        text.append(f"; memory grew by {drift:.0f} KiB a minute in the second half")
     if tally.unheeded_interruptions:
         text.append(f"; the bot heeded {tally.unheeded_interruptions} interruptions not at all")
     if tally.early_answers:

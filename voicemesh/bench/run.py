@@ -55,6 +55,8 @@ class Load:
     """Share of the answers that callers interrupt."""
     pin: bool = False
     """Whether mesh and load generator are kept on different cores."""
+    churn: float | None = None
+    """Calls that end each second, and others that begin in their place; None: all last."""
     warm: float = WARM_SECONDS
     """Seconds from the last call's start to the measurement."""
     from_start: bool = False
@@ -64,6 +66,11 @@ class Load:
         """Return how its callers behave."""
         clip = recorded()
         return Manner(len(clip.frames), clip.seconds, self.interrupting)
+
+    @property
+    def call_seconds(self) -> float | None:
+        """How long each call lasts; None: to the end."""
+        return self.calls / self.churn if self.churn else None
 
     def processes(self) -> int:
         """Return how many processes generate it."""
@@ -83,7 +90,8 @@ async def measure(load: Load, mesh: LocalMesh | None = None) -> Outcome:
     """Hold the calls and return what was measured; `mesh` tells what its processes used."""
     before = await mesh.members() if mesh else None
     manner = load.manner()
-    wanted = jobs(load.target, load.bot, load.calls, load.processes(), manner, load.leg)
+    shares = jobs(load.target, load.bot, load.calls, load.processes(), manner, load.leg)
+    wanted = [replace(share, call_seconds=load.call_seconds) for share in shares]
     async with assembled(wanted) as crew:
         watch = Watch(before, crew.pids)
         with _pinned(before, crew.pids, wanted=load.pin):
@@ -91,6 +99,8 @@ async def measure(load: Load, mesh: LocalMesh | None = None) -> Outcome:
             crew.begin(plan)
             await _until(plan.begin)
             watch.begin()
+            await _until((plan.begin + plan.end) / 2)
+            watch.halfway()
             await _until(plan.end)
             watch.end()
             after = await mesh.members() if mesh else None

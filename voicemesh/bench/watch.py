@@ -37,11 +37,15 @@ class Watch:
         self._own[os.getpid()] = "this command"
         if members is not None:
             self._own[members.supervisor_pid] = "supervisor"
-        self._idle = self._first = self._last = self._read()
+        self._idle = self._first = self._middle = self._last = self._read()
 
     def begin(self) -> None:
         """Read at the begin of the measurement."""
         self._first = self._read()
+
+    def halfway(self) -> None:
+        """Read in the middle: what grows from here on does not stop growing."""
+        self._middle = self._read()
 
     def end(self) -> None:
         """Read at its end."""
@@ -81,7 +85,9 @@ class Watch:
         last, first, idle = self._last.usage[pid], self._first.usage[pid], self._idle.usage[pid]
         seconds = last.cpu_seconds - first.cpu_seconds
         growth = last.memory_bytes - idle.memory_bytes
-        return Cost(name, seconds, growth, lag, idle.memory_bytes)
+        middle = self._middle.usage.get(pid, first)
+        drift = last.memory_bytes - middle.memory_bytes
+        return Cost(name, seconds, growth, lag, idle.memory_bytes, drift)
 
     def _notes(self, after: Members | None) -> tuple[str, ...]:
         if self._members is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -47,6 +48,8 @@ class Job:
     manner: Manner
     leg: str = "grpc"
     """How they come: a name in `voicemesh.bench.lines`."""
+    call_seconds: float | None = None
+    """After so long a caller hangs up, and another one calls in its place; None: at the end."""
     connect_seconds: float = 10.0
     """How long connecting may take."""
 
@@ -82,6 +85,8 @@ class _Held:
     caller: Caller
     leg: Leg
     over: asyncio.Task[None]
+    until: float = math.inf
+    """When its caller hangs up, at the next moment that cuts nothing off."""
 
 
 class Worker:
@@ -92,7 +97,9 @@ class Worker:
         self._job = job
         self._line = line
         self._clip = recorded()
-        self._held: list[_Held] = []
+        self._ends: set[asyncio.Task[None]] = set()
+        self._free: list[int] = []
+        """Callers to come, in place of those that have hung up."""
         self._shifts: list[list[_Held]] = [[] for _ in range(PHASES)]
 
     async def run(self, plan: Plan) -> None:
@@ -105,18 +112,23 @@ class Worker:
             await asyncio.sleep(max(due - clock(), 0))
             now = clock()
             self.tally.tick(max(now - due, 0.0), now)
+            if self._free and now < plan.end:
+                self._place(self._free.pop(), now)
             if waiting and now >= plan.start + plan.ramp * waiting[-1] / self._job.calls:
-                self._place(waiting.pop())
+                self._place(waiting.pop(), now)
             self._move(tick % PHASES, now)
             tick += 1
         await self._say_goodbye()
 
-    def _place(self, number: int) -> None:
+    def _place(self, number: int, now: float) -> None:
         caller = Caller(number, self._job.manner, self.tally, RATE)
         leg = self._line.leg(caller, self.tally, self._clip)
-        held = _Held(caller, leg, asyncio.create_task(leg.run()))
-        self._held.append(held)
-        self._shifts[len(self._held) % PHASES].append(held)
+        life = self._job.call_seconds
+        until = math.inf if life is None else now + life
+        held = _Held(caller, leg, asyncio.create_task(leg.run()), until)
+        self._ends.add(held.over)
+        held.over.add_done_callback(self._ends.discard)
+        self._shifts[self.tally.placed % PHASES].append(held)
         self.tally.placed += 1
 
     def _move(self, phase: int, now: float) -> None:
@@ -129,8 +141,10 @@ class Worker:
                 caller.frame(now)  # which gives up in the end
             elif caller.phase is not Phase.OVER:
                 live += 1
-                if ending and caller.may_end():
+                if (ending or now >= held.until) and caller.may_end():
                     held.leg.hang_up()
+                    if not ending:
+                        self._free.append(self.tally.placed + len(self._free))
                 else:
                     held.leg.send(caller.frame(now))
         self.tally.live(live * FRAME_SECONDS, now)
@@ -144,7 +158,7 @@ class Worker:
         return held.caller.phase is not Phase.OVER
 
     async def _say_goodbye(self) -> None:
-        ends = [held.over for held in self._held]
+        ends = list(self._ends)
         if not ends:
             return
         _, late = await asyncio.wait(ends, timeout=GOODBYE_SECONDS)

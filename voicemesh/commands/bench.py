@@ -80,6 +80,15 @@ _Procs = Annotated[
         help="Processes of the load generator. Default: one per 120 calls.",
     ),
 ]
+_Churn = Annotated[
+    float | None,
+    typer.Option(
+        "--churn",
+        min=0.1,
+        max=200,
+        help="Calls that end each second, and others that begin in their place.",
+    ),
+]
 _Interrupt = Annotated[
     float,
     typer.Option("--interrupting", min=0, max=1, help="Share of the answers interrupted."),
@@ -130,6 +139,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     most: _Most = 1000,
     procs: _Procs = None,
     interrupting: _Interrupt = 0.2,
+    churn: _Churn = None,
     local: _Local = False,
     delays: _Delays = Delays.ZERO,
     chart: _Picture = None,
@@ -139,6 +149,9 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     Every caller speaks for 2.7 s, is silent for as long, hears the answer, and goes on; some
     interrupt it. Costs are read from the processes of a mesh on this machine, Envoys included.
 
+    --churn: each call lasts so long that this many end each second, and as many begin; tells how
+    fast memory grows in the second half, when nothing warms up any more.
+
     --find-max: a number of calls is sustained if less than 0.5 % of them fail, p95 turn latency is
     within 25 % of that of two calls, and p99 lateness of the bot's frames is at most 20 ms.
 
@@ -147,6 +160,8 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
     For example:
 
     `voicemesh bench --local --calls 100`
+
+    `voicemesh bench --local --calls 100 --churn 20 --seconds 1800`
 
     `voicemesh bench --local --delays providers --find-max --picture capacity.png`
     """
@@ -164,6 +179,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from_start=from_start,
         procs=procs,
         interrupting=interrupting,
+        churn=churn,
         pin=pin,
     )
     wish = _Wish(find_most, most, local, delays, to, chart)

@@ -58,6 +58,19 @@ async def test_calls_are_held_and_measured() -> None:
     assert len(gateway.digits) == 2  # both were hung up, not dropped
 
 
+async def test_calls_that_end_are_followed_by_others() -> None:
+    gateway = FakeGateway({"echo": ECHO})
+    async with running(gateway) as address:
+        (job,) = jobs(address, "echo", 2, 1, BRIEF)
+        async with assembled([replace(job, call_seconds=0.5)]) as crew:
+            start = time.monotonic() + 0.1
+            crew.begin(Plan(start, 0.1, start, start + 4.0))
+            tally = await crew.tally(4.0)
+    assert not tally.failures
+    assert tally.placed == len(tally.setups) == len(gateway.starts) > 4
+    assert tally.session_seconds <= 8.1
+
+
 async def test_a_refused_call_fails_with_the_gateways_reason() -> None:
     async with running(FakeGateway({})) as address:
         tally = await load(address, seconds=0.2)

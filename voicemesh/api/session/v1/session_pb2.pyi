@@ -66,6 +66,7 @@ class RunRequest(_message.Message):
     DTMF_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
     CALL_ENDED_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def open(self) -> Global___Open:
         """First message and once."""
@@ -102,6 +103,10 @@ class RunRequest(_message.Message):
     def call_ended(self) -> Global___CallEnded:
         """The call is over."""
 
+    @_builtins.property
+    def batch(self) -> Global___RequestBatch:
+        """Several of the above, where `ready` says that they are taken."""
+
     def __init__(
         self,
         *,
@@ -114,16 +119,41 @@ class RunRequest(_message.Message):
         dtmf: Global___Dtmf | None = ...,
         command: Global___Command | None = ...,
         call_ended: Global___CallEnded | None = ...,
+        batch: Global___RequestBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "barge_in", b"barge_in", "call_ended", b"call_ended", "command", b"command", "dtmf", b"dtmf", "message", b"message", "open", b"open", "playout", b"playout", "speech_ended", b"speech_ended", "speech_started", b"speech_started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "barge_in", b"barge_in", "batch", b"batch", "call_ended", b"call_ended", "command", b"command", "dtmf", b"dtmf", "message", b"message", "open", b"open", "playout", b"playout", "speech_ended", b"speech_ended", "speech_started", b"speech_started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "barge_in", b"barge_in", "call_ended", b"call_ended", "command", b"command", "dtmf", b"dtmf", "message", b"message", "open", b"open", "playout", b"playout", "speech_ended", b"speech_ended", "speech_started", b"speech_started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "barge_in", b"barge_in", "batch", b"batch", "call_ended", b"call_ended", "command", b"command", "dtmf", b"dtmf", "message", b"message", "open", b"open", "playout", b"playout", "speech_ended", b"speech_ended", "speech_started", b"speech_started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "audio", "speech_started", "speech_ended", "playout", "barge_in", "dtmf", "command", "call_ended"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["open", "audio", "speech_started", "speech_ended", "playout", "barge_in", "dtmf", "command", "call_ended", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___RunRequest: _TypeAlias = RunRequest  # noqa: Y015
+
+@_typing.final
+class RequestBatch(_message.Message):
+    """Messages that came about together: the same as each by itself, in this order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunRequest]:
+        """Required. 2 to 32; neither `open` nor another batch."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___RunRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestBatch: _TypeAlias = RequestBatch  # noqa: Y015
 
 @_typing.final
 class RunResponse(_message.Message):
@@ -142,6 +172,7 @@ class RunResponse(_message.Message):
     TURN_REPORT_FIELD_NUMBER: _builtins.int
     GO_AWAY_FIELD_NUMBER: _builtins.int
     BYE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ready(self) -> Global___Ready:
         """First message and once."""
@@ -186,6 +217,10 @@ class RunResponse(_message.Message):
     def bye(self) -> Global___Bye:
         """The session ended on purpose. Last message."""
 
+    @_builtins.property
+    def batch(self) -> Global___ResponseBatch:
+        """Several of the above, where `open` says that they are taken."""
+
     def __init__(
         self,
         *,
@@ -200,16 +235,41 @@ class RunResponse(_message.Message):
         turn_report: _turn_pb2.TurnReport | None = ...,
         go_away: Global___GoAway | None = ...,
         bye: Global___Bye | None = ...,
+        batch: Global___ResponseBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "journal", "audio", "ack", "flush", "play_on", "transcript", "action", "turn_report", "go_away", "bye"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "journal", "audio", "ack", "flush", "play_on", "transcript", "action", "turn_report", "go_away", "bye", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___RunResponse: _TypeAlias = RunResponse  # noqa: Y015
+
+@_typing.final
+class ResponseBatch(_message.Message):
+    """Messages that came about together: the same as each by itself, in this order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunResponse]:
+        """Required. 2 to 32; neither `ready` nor another batch."""
+
+    def __init__(
+        self,
+        *,
+        responses: _abc.Iterable[Global___RunResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponseBatch: _TypeAlias = ResponseBatch  # noqa: Y015
 
 @_typing.final
 class Open(_message.Message):
@@ -253,6 +313,7 @@ class Open(_message.Message):
     BUFFERED_OFFSET_FIELD_NUMBER: _builtins.int
     PLAYED_OFFSET_FIELD_NUMBER: _builtins.int
     TELLS_KEPT_FIELD_NUMBER: _builtins.int
+    TAKES_BATCHES_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required. Identity of the call, 1 to 64 characters of a-z, 0-9 and -."""
     epoch: _builtins.int
@@ -280,6 +341,8 @@ class Open(_message.Message):
     Then the tool is called only behind that: a replica that is cut off calls none that nobody knows
     of. Otherwise it is called as soon as the intent is on the stream. Default false.
     """
+    takes_batches: _builtins.bool
+    """Optional. Whether the gateway takes `batch`. Default false: every message comes by itself."""
     @_builtins.property
     def format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the audio both ways: LINEAR16 at 8000 or 16000."""
@@ -311,10 +374,11 @@ class Open(_message.Message):
         buffered_offset: _builtins.int = ...,
         played_offset: _builtins.int = ...,
         tells_kept: _builtins.bool = ...,
+        takes_batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "tells_kept", b"tells_kept", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "takes_batches", b"takes_batches", "tells_kept", b"tells_kept", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,6 +612,7 @@ class Ready(_message.Message):
     WANTED_OFFSET_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    TAKES_BATCHES_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """Required. Epoch that was opened."""
     wanted_offset: _builtins.int
@@ -556,6 +621,8 @@ class Ready(_message.Message):
     """Required. Name of the replica."""
     region: _builtins.str
     """Required. Its region."""
+    takes_batches: _builtins.bool
+    """Optional. Whether the orchestrator takes `batch`. Default false: every message comes by itself."""
     def __init__(
         self,
         *,
@@ -563,10 +630,11 @@ class Ready(_message.Message):
         wanted_offset: _builtins.int = ...,
         replica: _builtins.str = ...,
         region: _builtins.str = ...,
+        takes_batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "region", b"region", "replica", b"replica", "wanted_offset", b"wanted_offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "region", b"region", "replica", b"replica", "takes_batches", b"takes_batches", "wanted_offset", b"wanted_offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
