@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from contextlib import suppress
 from enum import Enum
@@ -23,6 +24,10 @@ NAME = "kill orchestrator at tool"
 _SERVICE = "orchestrator"
 _MOST = 2
 """Kills for one intent: a call that kills whoever conducts it is taken for the culprit."""
+
+_SPARED = 2
+"""Orchestrators that are left: what is shown is the call of a tool, not the lack of orchestrators,
+and with many calls there would soon be none."""
 
 
 class Moment(Enum):
@@ -46,6 +51,8 @@ class Aim:
         self._members = members
         self._struck = struck
         self._chosen: dict[str, list[Moment]] = {}
+        self._dead: set[int] = set()
+        self._one_at_a_time = threading.Lock()
 
     def reached(self, moment: Moment, key: str, port: int, own_port: int) -> None:
         """Kill whoever asks from `port`, if this is the moment for it."""
@@ -58,16 +65,21 @@ class Aim:
         return dice.choices(list(Moment), k=dice.randint(1, _MOST))
 
     def _kill(self, port: int, own_port: int) -> bool:
-        with suppress(Unavailable, ProcessLookupError):
-            able = [each for each in self._members() if each.serving and each.service == _SERVICE]
+        with self._one_at_a_time, suppress(Unavailable, ProcessLookupError):
+            able = [each for each in self._members() if self._serves(each)]
             socket = _socket(port, own_port)
             victim = next((each for each in able if socket and _holds(each.pid, socket)), None)
-            if victim is not None and victim.pid and len(able) > 1:
+            if victim is not None and victim.pid and len(able) > _SPARED:
                 now = time.monotonic()
                 os.kill(victim.pid, signal.SIGKILL)
+                self._dead.add(victim.pid)
                 self._struck.append(Struck(NAME, victim.name, now, now, _SERVICE))
                 return True
         return False
+
+    def _serves(self, member: Member) -> bool:
+        # The mesh learns of a death some milliseconds after it.
+        return member.serving and member.service == _SERVICE and member.pid not in self._dead
 
 
 def _socket(port: int, other_port: int) -> str:

@@ -33,6 +33,7 @@ async def test_who_calls_a_tool_is_killed_and_nobody_else() -> None:
             members += [
                 Member("orchestrator-0", process.pid, "serving"),
                 Member("orchestrator-1", os.getpid(), "serving"),
+                Member("orchestrator-2", os.getpid(), "serving"),
             ]
             assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
         finally:
@@ -41,11 +42,12 @@ async def test_who_calls_a_tool_is_killed_and_nobody_else() -> None:
     assert [(one.name, one.process) for one in struck] == [(NAME, "orchestrator-0")]
 
 
-async def test_the_last_that_serves_is_spared() -> None:
+async def test_who_would_leave_fewer_than_two_is_spared() -> None:
     with NoteService(delay_seconds=0) as service:
-        alone = Member("orchestrator-0", os.getpid(), "serving")
+        names = ("orchestrator-0", "orchestrator-1")
+        members = [Member(name, os.getpid(), "serving") for name in names]
         struck: list[Struck] = []
-        service.kill_whoever_calls(Aim(1, lambda: [alone], struck))
+        service.kill_whoever_calls(Aim(1, lambda: members, struck))
         async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
             assert (await client.post("/note", json={"text": "note"})).is_success
     assert not struck
