@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import metrics
 from voicemesh import telemetry
 from voicemesh.carriers.rest.control import Ability, Transfer
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import NotFound, OutOfOrder, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -62,6 +63,18 @@ class Beyond:
             return False
         self._ask("send_digits", self._control.press(self._call_id, digits, self._key()))
         return True
+
+    def hang_up(self, seconds: float) -> None:
+        """Have the call ended, in so many seconds; one that is over by then is no problem."""
+        if Ability.HANG_UP not in self._control.abilities:
+            return
+
+        async def hang_up() -> None:
+            await asyncio.sleep(seconds)
+            with suppress(NotFound, OutOfOrder):
+                await self._control.hang_up(self._call_id, self._key())
+
+        self._ask("hang_up", hang_up())
 
     def _key(self) -> str:
         self._asked += 1

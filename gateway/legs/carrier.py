@@ -109,6 +109,8 @@ class CarrierLeg:
         self._patience = patience or Patience()
         self.beyond: Beyond | None = None
         """What the carrier's API can do where the socket cannot."""
+        self.placed = False
+        """Whether we placed the call: then nothing is to be done with it behind the bot."""
         self._decoder = Decoder(began.sent)
         self._voice = CarrierVoice(began.played, self._decoder.rate, dialect.capabilities)
         self._pace = Pace(clock())
@@ -279,4 +281,8 @@ class CarrierLeg:
         # What the carrier has not played yet is lost with the socket.
         left = self._voice.until + self._lag - now
         gone = self._left is not None or reason in {"caller_hung_up", "caller_vanished"}
-        self._wire.close(None, 0.0 if gone else min(max(left, 0.0), _MOST_LINGER_SECONDS))
+        linger = 0.0 if gone else min(max(left, 0.0), _MOST_LINGER_SECONDS)
+        if self.placed and not gone and beyond is not None:
+            # With some carriers a call that an API placed outlives its socket, and costs.
+            beyond.hang_up(linger)
+        self._wire.close(None, linger)

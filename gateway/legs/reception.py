@@ -219,6 +219,7 @@ class Guest:
             placed=route.placed,
             number=route.number,
         )
+        leg.placed = route.placed
         if not self._over:
             gateway.begin(facts, leg, start)
             _log.info("carrier's call", carrier=self._dialect.name, call_id=facts.call_id)

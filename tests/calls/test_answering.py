@@ -19,6 +19,7 @@ from tests.calls.answered import (
     socket_in,
     with_token,
 )
+from tests.sip.support import until
 from tests.support.carrier_api import Teler, serving
 from voicemesh.carriers.answers.table import ANSWERS
 from voicemesh.carriers.dialect import DialectSettings
@@ -199,6 +200,8 @@ async def test_an_application_places_calls_through_telers_api(tmp_path: Path) ->
                 )
                 assert ended.status_code == 200
                 await call.wait_ended(10)
+                # What lies behind the socket is ended, too.
+                await until(lambda: ("call-1", "hangup") in [each[:2] for each in teler.changes])
             await nobody_answers(here, teler, body)
 
 

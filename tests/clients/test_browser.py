@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.clients.from_browser import BROWSER, browse, missing, said, words_in, write_clip
-from tests.support.mesh import running_mesh
+from tests.support.mesh import held, running_mesh
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import asyncio
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [
@@ -21,19 +21,22 @@ pytestmark = [
 ]
 
 
-@asynccontextmanager
-async def softphone(**environment: str) -> AsyncIterator[str]:
-    """Run a mesh; return the page's address at the edge."""
-    async with running_mesh(environment=environment) as mesh:
-        edge = mesh.edge_target.removeprefix("ipv4:").partition(",")[0]
-        yield f"http://{edge}/softphone"
+TOKEN = "hush"  # noqa: S105 - of this mesh only
 
 
-async def test_a_call_from_the_page(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def page(runner: asyncio.Runner) -> Iterator[str]:
+    """The page's address at the edge of a mesh, without the token that it wants."""
+    for mesh in held(runner, running_mesh(environment={"VOICEMESH_CARRIER_TOKEN": TOKEN})):
+        yield f"http://{mesh.edge_address}/softphone"
+
+
+async def test_a_call_from_the_page(tmp_path: Path, page: str) -> None:
     clip, recording = tmp_path / "speech.wav", tmp_path / "played.f32"
     write_clip(clip, (4.0, "first of all"), (6.0, "goodbye"))
-    async with softphone() as url:
-        shown = await browse(url, tmp_path, clip, bot="echo", recording=str(recording))
+    shown = await browse(
+        f"{page}?token={TOKEN}", tmp_path, clip, bot="echo", recording=str(recording)
+    )
     assert shown["bots"] == ["echo", "frontdesk", "listener"]
     assert said(shown, "caller") == ["first of all", "goodbye"]
     assert said(shown, "bot")[:2] == ["Hello, this is the echo.", "You said: first of all."]
@@ -44,28 +47,26 @@ async def test_a_call_from_the_page(tmp_path: Path) -> None:
     assert shown["accessible"]
 
 
-async def test_digits_and_hanging_up(tmp_path: Path) -> None:
+async def test_digits_and_hanging_up(tmp_path: Path, page: str) -> None:
     clip = tmp_path / "speech.wav"
     write_clip(clip, (60.0, "never"))
-    async with softphone() as url:
-        steps = [
-            {"after": "the echo", "digit": "4"},
-            {"after": "the echo", "digit": "#"},
-            {"after": "You said: 4.", "hang_up": True},
-        ]
-        shown = await browse(url, tmp_path, clip, bot="echo", then=steps)
+    steps = [
+        {"after": "the echo", "digit": "4"},
+        {"after": "the echo", "digit": "#"},
+        {"after": "You said: 4.", "hang_up": True},
+    ]
+    shown = await browse(f"{page}?token={TOKEN}", tmp_path, clip, bot="echo", then=steps)
     assert shown["reason"] == "caller_hung_up"
     assert shown["problem"] == ""
 
 
-async def test_the_page_says_what_is_wrong(tmp_path: Path) -> None:
+async def test_the_page_says_what_is_wrong(tmp_path: Path, page: str) -> None:
     clip = tmp_path / "speech.wav"
     write_clip(clip, (1.0, "never"))
-    async with softphone(VOICEMESH_CARRIER_TOKEN="hush") as url:  # noqa: S106
-        stranger = await browse(url, tmp_path / "a", clip)
-        assert "token" in stranger["problem"]
-        assert stranger["bots"] == []
-        refused = await browse(f"{url}?token=hush", tmp_path / "b", clip, bot="echo", refuse=True)
+    stranger = await browse(page, tmp_path / "a", clip)
+    assert "token" in stranger["problem"]
+    assert stranger["bots"] == []
+    refused = await browse(f"{page}?token={TOKEN}", tmp_path / "b", clip, bot="echo", refuse=True)
     assert refused["reason"] == "MICROPHONE_REFUSED"
     assert "does not let this page use the microphone" in refused["problem"]
 

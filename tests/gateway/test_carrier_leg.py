@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from gateway import commands as do, events as on
+from gateway.legs.beyond import Beyond
 from gateway.legs.carrier import EARLY_SECONDS, CarrierLeg, Pace, Patience
 from gateway.legs.closing import MAX_REASON_BYTES, close_code, close_reason
 from gateway.legs.voice import MARK_SECONDS, MOST_LAG_SECONDS, CarrierVoice
@@ -26,16 +31,21 @@ from voicemesh.carriers.dialect import (
     Reached,
     Sounded,
 )
+from voicemesh.carriers.rest.control import Ability
 from voicemesh.carriers.table import DIALECTS
 from voicemesh.emulate import EmulatedCarrier, natural_start
 from voicemesh.errors import (
     Denied,
     InvalidInput,
     Misconfigured,
+    NotFound,
     OutOfOrder,
     Refused,
     VoicemeshError,
 )
+
+if TYPE_CHECKING:
+    from voicemesh.carriers.rest.control import CallControl
 
 RATE = 8000
 PHONE = Capabilities(marks=Marks.PLAYED_OR_CLEARED)
@@ -247,6 +257,47 @@ def test_the_end_waits_for_what_is_still_being_heard() -> None:
     assert gone.wire.closed == [(None, 0.0)]
     gone.leg.give(do.Rest())
     assert len(gone.wire.closed) == 1
+
+
+class Control:
+    """An API that takes note of whom it hung up."""
+
+    abilities = frozenset({Ability.HANG_UP})
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def hang_up(self, call_id: str, key: str) -> None:
+        self.asked.append(call_id)
+        self.ended.set()
+        raise NotFound("over already")
+
+
+@pytest.mark.parametrize(
+    ("placed", "reason", "asked"),
+    [
+        (True, "bot_hung_up", ["CA1"]),
+        (False, "bot_hung_up", []),
+        (True, "caller_hung_up", []),
+    ],
+)
+@pytest.mark.virtual_time
+async def test_a_call_that_we_placed_is_ended_at_its_carrier(
+    placed: bool, reason: str, asked: list[str]
+) -> None:
+    table, control = Table("telnyx"), Control()
+    control_of_it = cast("CallControl", control)
+    table.leg.beyond = Beyond("telnyx", control_of_it, "CA1", lambda target: target)
+    table.leg.placed = placed
+    table.leg.give(do.Play(Chunk(0, np.ones(8000, np.int16))))
+    table.leg.give(do.End(reason, (), 1.0))
+    began = asyncio.get_running_loop().time()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(control.ended.wait(), 5)
+        # Not before the caller has heard the rest.
+        assert asyncio.get_running_loop().time() - began == pytest.approx(1.0, abs=0.3)
+    assert control.asked == asked
 
 
 def test_patience_ends() -> None:
