@@ -14,7 +14,7 @@ import enum
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import Field
 from websockets.exceptions import ConnectionClosed
@@ -29,6 +29,7 @@ from voicemesh.errors import VoicemeshError
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
+    from adapters.providers.calls import Calls
     from adapters.providers.sockets import Frame
     from adapters.recognition import RecognitionRequest
     from voicemesh.audio import Samples
@@ -106,15 +107,21 @@ class Dialect(Protocol):
 class ListeningEngine:
     """Recognises utterances at one provider."""
 
-    def __init__(self, settings: ListeningEndpoint, dialect: Dialect) -> None:
+    def __init__(
+        self, settings: ListeningEndpoint, dialect: Dialect, calls: Calls | None = None
+    ) -> None:
+        """Connect by WebSocket, unless the provider speaks gRPC: by ``calls``."""
         self.settings = settings
         self.dialect = dialect
-        self.sockets = Sockets(settings, dialect.headers, dialect.upkeep)
+        self.sockets: Any = calls or Sockets(settings, dialect.headers, dialect.upkeep)
+        self._calls = calls
         self.standing = Standing("stt", settings.provider)
 
     async def start(self) -> None:
         """Look for the secret; the provider itself may come later."""
         self.settings.key()
+        if self._calls:
+            self._calls.warm()
 
     def recognize(self, request: RecognitionRequest) -> SocketRecognition:
         """Begin an utterance; its connection is open before there is sound to send."""

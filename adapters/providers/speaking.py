@@ -15,6 +15,7 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 
 from adapters.providers import faults
+from adapters.providers.calls import Calls
 from adapters.providers.http import Requests
 from adapters.providers.sockets import Sockets, Upkeep, closed
 from adapters.providers.standing import Standing
@@ -23,7 +24,7 @@ from voicemesh.audio import Resampler
 from voicemesh.errors import VoicemeshError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from websockets.asyncio.client import ClientConnection
 
@@ -190,6 +191,61 @@ class HttpSpeakingEngine:
     async def stop(self) -> None:
         """Close every connection."""
         await self._requests.stop()
+
+
+class Utterances(Protocol):
+    """A provider that is asked by gRPC for a sentence's sound."""
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the metadata that lets us in."""
+        ...
+
+    def rate(self, request: SynthesisRequest) -> int:
+        """Return the rate of the provider's sound."""
+        ...
+
+    def ask(self, request: SynthesisRequest, text: str) -> tuple[str, Sequence[bytes]]:
+        """Return the method, and what it is sent."""
+        ...
+
+    def sound(self, message: bytes) -> bytes:
+        """Return the sound in an answer; raise Unavailable if it is malformed."""
+        ...
+
+
+class GrpcSpeakingEngine:
+    """Speaks at one provider by gRPC."""
+
+    def __init__(self, settings: Endpoint, utterances: Utterances) -> None:
+        self._settings = settings
+        self._utterances = utterances
+        self._calls = Calls(settings, utterances.headers)
+        self._standing = Standing("tts", settings.provider)
+
+    async def start(self) -> None:
+        """Look for the secret, and begin to connect; the provider itself may come later."""
+        self._settings.key()
+        self._calls.warm()
+
+    def synthesize(self, request: SynthesisRequest) -> Synthesis:
+        """Begin a reply."""
+        return _Reply(self._sound, request, self._utterances.rate(request), self._standing)
+
+    async def _sound(self, request: SynthesisRequest, text: str) -> AsyncGenerator[bytes]:
+        method, messages = self._utterances.ask(request, text)
+        with self._calls.place():
+            try:
+                async with closing(self._calls.ask(method, *messages)) as answers:
+                    async for answer in answers:
+                        if sound := self._utterances.sound(answer):
+                            yield sound
+            except VoicemeshError as error:
+                faults.hide(error, self._settings)
+                raise
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._calls.stop()
 
 
 class _Sound(Protocol):

@@ -31,6 +31,8 @@ ENGINES: Mapping[str, RecognitionEngineFactory] = {
     "assemblyai": provider("adapters.stt.assemblyai"),
     "soniox": provider("adapters.stt.soniox"),
     "speechmatics": provider("adapters.stt.speechmatics"),
+    "google": provider("adapters.stt.google"),
+    "riva": provider("adapters.stt.riva"),
     "openai": provider("adapters.stt.openai"),
     "scripted": _scripted,
 }

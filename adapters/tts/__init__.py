@@ -29,6 +29,8 @@ ENGINES: Mapping[str, SynthesisEngineFactory] = {
     "hibari": _hibari,
     "elevenlabs": provider("adapters.tts.elevenlabs"),
     "cartesia": provider("adapters.tts.cartesia"),
+    "google": provider("adapters.tts.google"),
+    "riva": provider("adapters.tts.riva"),
     "openai": provider("adapters.tts.openai"),
     "scripted": _scripted,
 }

@@ -65,12 +65,18 @@ class Talk:
     def __init__(self, call: Any, seconds: float) -> None:  # noqa: ANN401 - any service's call
         self._call = call
         self._seconds = seconds
+        self._begun = False
 
     async def send(self, *requests: Any) -> None:  # noqa: ANN401 - messages of any service
         """Send; what is sent to a stream that has ended is lost, and its end says why."""
         for request in requests:
             if self._call.done():
                 return
+            if not self._begun:
+                self._begun = True
+                with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                    await self._within(self._call.write(request), "it takes no stream")
+                continue
             # The public `write` answers a send that failed by overwriting the status with which the
             # server had just ended the stream (as in `voicemesh.client.line`).
             sending = self._call._cython_call.send_serialized_message(request.SerializeToString())
