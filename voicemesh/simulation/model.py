@@ -191,6 +191,8 @@ class Simulation:
             self._tallies[batch.home].refused += batch.count
 
     def _again(self, batch: Batch, wait: float) -> Generator[simpy.Event, None, None]:
+        # A gateway asks again itself before it tells the caller that the mesh is full.
+        wait += (self._rules.session_attempts - 1) * self._rules.refusal_seconds()
         yield self._env.timeout(max(wait, self._story.step))
         self._offer(replace(batch, at=0, tries=batch.tries + 1, delay=0.0))
 

@@ -19,7 +19,7 @@ _SHARE = 100.0
 def picture(result: Result, path: Path) -> None:
     """Draw it as a PNG or SVG file; raise Misconfigured where matplotlib is not installed."""
     try:
-        figures = import_module("matplotlib.figure")
+        figures, settings = import_module("matplotlib.figure"), import_module("matplotlib")
     except ImportError as error:
         raise Misconfigured(
             "a picture needs matplotlib: install voicemesh with the extra `report`",
@@ -43,7 +43,10 @@ def picture(result: Result, path: Path) -> None:
         at = (result.story.lost_at / 60, 0.9)
         where = failed.get_xaxis_transform()
         failed.text(*at, f"{result.story.lost} lost ", transform=where, ha="right", color="0.3")
-    figure.savefig(path)
+    # Without date and random names, so that the same run gives the same file.
+    vector = path.suffix == ".svg"
+    with settings.rc_context({"svg.hashsalt": "voicemesh"}):
+        figure.savefig(path, metadata={"Date": None} if vector else None)
 
 
 def _calls(axes: Any, minutes: list[float], regions: dict[str, list[Point]]) -> None:  # noqa: ANN401

@@ -74,6 +74,10 @@ def test_the_command_simulates(tmp_path: Path) -> None:
     assert "in-west lost after 2 min" in shown
     assert "at once on" in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
+    drawings = [tmp_path / name for name in ("one.svg", "two.svg")]
+    for drawing in drawings:
+        told("simulate", "-n", "900", "--ramp", "1", "--minutes", "2", "--picture", str(drawing))
+    assert drawings[0].read_bytes() == drawings[1].read_bytes()
     again = ("simulate", "-n", "5000", "--ramp", "1", "--minutes", "2", "--json", "--seed", "5")
     assert told(*again) == told(*again)
     found = json.loads(told(*again, "--lose", "none"))
