@@ -16,6 +16,9 @@ class GatewaySettings(ServiceSettings):
     """How long a caller may leave a message unread, seconds."""
     start_seconds: float = Field(default=10.0, gt=0, le=300)
     """How long a caller may take to its first message, seconds."""
+    world: str = ""
+    """File that tells of regions, zones and tenants, written by the mesh; empty: there is one
+    region, and nobody is refused for where it is."""
     records: str = ""
     """Folder that gets the record of each finished call, a JSON file; empty writes none."""
     models: Literal["embedded", "scripted"] = "embedded"

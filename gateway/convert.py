@@ -45,6 +45,12 @@ class CallFacts:
     """Whether we placed the call."""
     number: str = ""
     """Entry of the numbers file that counts the call; empty if none does."""
+    tenant: str = ""
+    """Whose caller it is; empty if nobody's."""
+    residency: str = ""
+    """Zone that the call must not leave; empty where there are none."""
+    edge: str = ""
+    """Edge Envoy that let the caller in, ``region/name``; empty if none did."""
 
     @property
     def last_epoch(self) -> int:
@@ -65,7 +71,7 @@ def open_request(
             format=audio_pb2.AudioFormat(encoding=_LINEAR16, sample_rate_hertz=facts.rate),
             caller=facts.caller,
             callee=facts.callee,
-            residency=next(iter(facts.bot.residency), ""),
+            residency=facts.residency,
             variables=facts.variables,
             journal=standing.entries,
             caller_offset=standing.caller_offset,

@@ -10,11 +10,13 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import convert, events as on, link_state as state
+from gateway.hops import Hops
 from gateway.stream import fatal, full
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2
 from voicemesh.audio import Chunk
 from voicemesh.errors import InvalidInput, VoicemeshError
+from voicemesh.residency import ATTEMPT_HEADER, RESIDENCY_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,12 +82,14 @@ class Link:
         user: LinkUser,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        hops: Hops | None = None,
     ) -> None:
         self._facts = facts
         self._pool = pool
         self._user = user
         self._clock = clock
         self._state = state.LinkState(jitter, facts.last_epoch)
+        self._hops = Hops() if hops is None else hops
         self._streams: dict[int, OpenStream] = {}
         self._known: dict[int, int] = {}
         self._first_lane = zlib.crc32(facts.call_id.encode())
@@ -155,6 +159,7 @@ class Link:
             if ready.epoch > 1:
                 call_id, epoch, replica = self._facts.call_id, ready.epoch, ready.replica
                 _log.info("session stands again", call_id=call_id, epoch=epoch, replica=replica)
+            self._hops.took("orchestrator", ready.region, ready.replica)
             self._user.linked(on.LinkReady(ready.wanted_offset))
 
     def _batch(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
@@ -174,6 +179,11 @@ class Link:
         self._handle(state.ByeCame(stream, superseded))
         if current and not superseded:
             self._user.linked(on.ByeSaid())
+
+    def _hop(self, stream: int, _kind: str, response: session_pb2.RunResponse) -> None:
+        if stream == self._state.current:
+            hop = response.hop
+            self._hops.took(hop.service, hop.region, hop.replica)
 
     def _pass_on(self, stream: int, kind: str, response: session_pb2.RunResponse) -> None:
         if stream != self._state.current:
@@ -211,8 +221,9 @@ class Link:
         standing = self._user.standing()
         metadata = (
             ("x-voicemesh-call", self._facts.call_id),
+            *(((RESIDENCY_HEADER, self._facts.residency),) if self._facts.residency else ()),
             ("x-voicemesh-epoch", str(dial.epoch)),
-            ("x-voicemesh-attempt", str(dial.attempt)),
+            (ATTEMPT_HEADER, str(dial.attempt)),
         )
         self._known[dial.stream] = standing.next_sequence
         self._streams[dial.stream] = self._pool.stream(
@@ -247,4 +258,5 @@ _HANDLERS: dict[str, Callable[[Link, int, str, session_pb2.RunResponse], None]] 
     "go_away": Link._go_away,
     "bye": Link._bye,
     "batch": Link._batch,
+    "hop": Link._hop,
 }

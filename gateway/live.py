@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway import commands as do, events as on, metrics
 from gateway.call import Call, Phase
 from gateway.hearing import Feed, Skip
+from gateway.hops import Hops
 from gateway.reports import PlayoutReport
 from gateway.vad import Window
 from voicemesh import telemetry
@@ -55,6 +56,8 @@ class LiveCall:
         """Who follows it."""
         self.over = False
         """Whether nothing of it is left here."""
+        self.hops = Hops()
+        """Who took part in it."""
         self._wall_offset = settings.wall_offset
         self._call = Call(settings, floor.now())
         self._leg = leg
@@ -246,7 +249,7 @@ class LiveCall:
         for command in self._call.let_go(self._floor.now()):
             if vanished and isinstance(command, do.End):
                 # Whoever takes the call up writes the whole record, in place of this one.
-                self._records.save(self.call_id, command)
+                self._records.save(self.call_id, command, self._about())
                 for tap in self.taps:
                     tap.gave(command, self._floor.now())
         self._give(do.Release())
@@ -304,10 +307,17 @@ class LiveCall:
             case do.Tell(report):
                 self._record(report)
             case do.End(reason):
-                self._records.save(self.call_id, command)
+                self._records.save(self.call_id, command, self._about())
                 self._ended(reason)
             case do.Fail(error):
                 self._ended(error.reason.lower())
+
+    def _about(self) -> dict[str, object]:
+        facts = self.facts
+        if facts is None:
+            return self.hops.as_record()
+        whose = {"tenant": facts.tenant, "residency": facts.residency}
+        return {**whose, **self.hops.as_record()}
 
     def _give(self, command: do.LegCommand) -> None:
         self._leg.give(command)

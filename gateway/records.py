@@ -13,6 +13,7 @@ from gateway import metrics
 from voicemesh import telemetry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gateway.commands import End
@@ -31,14 +32,16 @@ class Records:
         self._waiting: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
-    def save(self, call_id: str, end: End) -> None:
-        """Have the record of a finished call written."""
+    def save(self, call_id: str, end: End, about: Mapping[str, object] | None = None) -> None:
+        """Have the record of a finished call written; ``about`` is what it begins with."""
         if self._folder is None:
             return
         if len(self._waiting) >= MAX_WAITING:
             metrics.RECORDS_LOST.inc()
             return
-        task = asyncio.create_task(self._save(self._folder / f"{call_id}.json", call_id, end))
+        task = asyncio.create_task(
+            self._save(self._folder / f"{call_id}.json", call_id, end, about or {})
+        )
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
@@ -46,20 +49,21 @@ class Records:
         """Wait until every record is written."""
         await asyncio.gather(*self._waiting)
 
-    async def _save(self, path: Path, call_id: str, end: End) -> None:
+    async def _save(self, path: Path, call_id: str, end: End, about: Mapping[str, object]) -> None:
         async with self._turn:
             try:
-                await asyncio.to_thread(_write, path, call_id, end)
+                await asyncio.to_thread(_write, path, call_id, end, about)
             except OSError as error:
                 metrics.RECORDS_LOST.inc()
                 _log.error("a record was not written", call_id=call_id, problem=str(error))
 
 
-def _write(path: Path, call_id: str, end: End) -> None:
+def _write(path: Path, call_id: str, end: End, about: Mapping[str, object]) -> None:
     record = {
         "call_id": call_id,
         "reason": end.reason,
         "seconds": round(end.seconds, 3),
+        **about,
         "journal": [
             MessageToDict(entry, preserving_proto_field_name=True) for entry in end.entries
         ],

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from voicemesh.api.call.v1 import call_pb2
-    from voicemesh.api.journal.v1 import journal_pb2
+    from voicemesh.api.journal.v1 import hop_pb2, journal_pb2
     from voicemesh.sealing import Keyring, Sealer
 
 MAX_ATTEMPT = 2000
@@ -82,6 +82,8 @@ class Past:
     """Keys of what must not be done again."""
     seconds: float
     """How long ago it began."""
+    hops: Sequence[hop_pb2.Hop] = ()
+    """Who took part in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def _past(segments: Sequence[memory_pb2.Segment], claim: Claim, rate: int, unix:
         digits=last.position.digits,
         done_actions={key for segment in segments for key in segment.done_actions},
         seconds=max(0.0, unix - _seconds(first.facts.start_time)),
+        hops=tuple(hop for segment in segments for hop in segment.hops),
     )
 
 

@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway import metrics
 from gateway.commands import Remember
+from gateway.hops import Hops
 from gateway.reports import DigitPressed
 from gateway.resume import GRID_SECONDS, Place
 from voicemesh import telemetry
@@ -52,9 +53,16 @@ class CallMemory:
     """Follows one call and says what its caller is to hold; `now` in seconds."""
 
     def __init__(
-        self, facts: memory_pb2.Facts, sealer: Sealer, rate: int, wall_offset: float
+        self,
+        facts: memory_pb2.Facts,
+        sealer: Sealer,
+        rate: int,
+        wall_offset: float,
+        hops: Hops | None = None,
     ) -> None:
         """`wall_offset`: Unix time minus `now`."""
+        self._hops = Hops() if hops is None else hops
+        self._hops_told = 0
         self.held = False
         """Whether the caller has what it needs to go on elsewhere."""
         self._facts = facts
@@ -80,6 +88,7 @@ class CallMemory:
         downlink = call.downlink
         return (
             self._next != downlink.journal.next_sequence
+            or self._hops_told != len(self._hops.all)
             or self._lines != (downlink.holding.said, downlink.holding.sounding)
             or bool(self._repeatable & downlink.actions.settled - self._done)
         )
@@ -120,6 +129,7 @@ class CallMemory:
     def _replace(self, call: Call, digits: int, now: float) -> Remember:
         self._generation, self._number, self._bytes = os.urandom(8), 0, 0
         self._done.clear()
+        self._hops_told = 0
         entries = call.downlink.journal.entries
         if sum(entry.ByteSize() for entry in entries) > LONG_BYTES:
             entries = call.downlink.journal.open_part
@@ -151,6 +161,7 @@ class CallMemory:
             entries=entries,
             position=position,
             done_actions=sorted(done),
+            hops=self._hops.all[self._hops_told :],
         )
         sealed = self._sealer.seal(segment.SerializeToString(), self._number)
         restarts = self._number == 0
@@ -158,6 +169,7 @@ class CallMemory:
         self._bytes += len(sealed)
         self._next = call.downlink.journal.next_sequence
         self._done |= done
+        self._hops_told = len(self._hops.all)
         self._told, self._told_at, self._sealed_at = position.caller_offset, now, now
         metrics.SEALED_BYTES.inc(len(sealed))
         return Remember(sealed, restarts, position.caller_offset, position.digits)
@@ -226,4 +238,6 @@ def sealed_facts(
         start_time=past.facts.start_time if past else _timestamp(unix),
         incarnation=facts.incarnation,
         placed=facts.placed,
+        residency=facts.residency,
+        tenant=facts.tenant,
     )

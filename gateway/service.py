@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -18,6 +19,7 @@ from gateway.control.dialling import TicketRouting
 from gateway.control.room import Room
 from gateway.control.servicer import ControlDoor
 from gateway.floor import Floor, VoiceActivity
+from gateway.hops import Hops
 from gateway.legs.tcp import TcpDoor
 from gateway.legs.websocket import WebSocketDoor
 from gateway.link import Link
@@ -39,6 +41,7 @@ from voicemesh.errors import Denied, Superseded
 from voicemesh.handover import one_by_one
 from voicemesh.sealing import Keyring
 from voicemesh.server import LiveStreams
+from voicemesh.world import WorldFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +95,10 @@ class Gateway:
         self._bots = Bots({})
         self._webhooks = Webhooks(settings, self.tag) if settings.webhook_url else None
         self._route_by(Numbers())
-        self._spoken = SpokenLines(settings.mesh, settings.trust)
+        self._spoken = SpokenLines(
+            settings.mesh, settings.trust, zone=lambda: next(iter(self._world.now.zones), "")
+        )
+        self._world = WorldFile(settings.world)
         self._records = Records(Path(settings.records) if settings.records else None)
         self._memories = Memories(keys, settings.resume_seconds)
         self._held: WeakValueDictionary[str, LiveCall] = WeakValueDictionary()
@@ -179,6 +185,7 @@ class Gateway:
     def begin(self, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
         """Begin a call; raise Refused if its number is busy."""
         self.numbers.check_free(facts.number)
+        facts = self._fenced(facts)
         live = self._live(facts, leg, start)
         live.attach(self._link(facts, live))
         _log.info("call began", call_id=facts.call_id, bot=facts.bot.name)
@@ -186,6 +193,7 @@ class Gateway:
 
     def resume(self, past: Past, facts: CallFacts, leg: Leg, start: call_pb2.Start) -> LiveCall:
         """Go on with a call; whoever holds it here lets go of it."""
+        facts = self._fenced(facts)
         older = self._older(past)
         if older is not None:
             older.supersede()
@@ -196,6 +204,22 @@ class Gateway:
         entries, attempt = len(past.entries), past.incarnation
         _log.info("call resumed", call_id=past.call_id, entries=entries, attempt=attempt)
         return live
+
+    def _fenced(self, facts: CallFacts) -> CallFacts:
+        """Return the facts with whose call it is and where it may be; raise Denied if not here."""
+        world, allowed = self._world.now, facts.bot.residency
+        numbers = (facts.callee, facts.caller) if facts.placed else (facts.callee,)
+        tenant = world.owner(facts.tenant, *numbers)
+        zone = world.residency(tenant, facts.residency)
+        if not world.divided:
+            zone = next(iter(allowed), zone)
+        elif allowed and zone not in allowed:
+            raise Denied(
+                f"the bot {facts.bot.name} may be used in {', '.join(allowed)} only, and this call "
+                f"must stay in {zone}",
+                reason="WRONG_RESIDENCY",
+            )
+        return replace(facts, tenant=tenant, residency=zone)
 
     def _route_by(self, numbers: Numbers) -> None:
         self.numbers = NumberRouting(numbers, self._calls_to)
@@ -224,21 +248,27 @@ class Gateway:
         )
         live = LiveCall(facts.call_id, settings, leg, self._floor, self._records)
         live.facts = facts
+        live.hops = Hops(past.hops if past else ())
+        edge_region, _, edge = facts.edge.partition("/")
+        live.hops.took("edge", edge_region, edge)
+        live.hops.took("gateway", self.settings.region, self.settings.replica)
         self.control.begin(live, facts)
         if start.resumable:
-            live.hand_out(self._memory(facts, start, past))
+            live.hand_out(self._memory(facts, start, past, live.hops))
         self._held[facts.call_id] = live
         if self.live.draining:
             live.ask_to_leave(self.settings.drain_seconds)
         return live
 
     def _link(self, facts: CallFacts, live: LiveCall) -> Link:
-        return Link(facts, self._pool, live, self._floor.now, self._random.random)
+        return Link(facts, self._pool, live, self._floor.now, self._random.random, live.hops)
 
-    def _memory(self, facts: CallFacts, start: call_pb2.Start, past: Past | None) -> CallMemory:
+    def _memory(
+        self, facts: CallFacts, start: call_pb2.Start, past: Past | None, hops: Hops
+    ) -> CallMemory:
         told = sealed_facts(facts, start, time.time(), past)
         sealer = self._memories.sealer(facts.call_id, start)
-        return CallMemory(told, sealer, facts.rate, self._wall_offset)
+        return CallMemory(told, sealer, facts.rate, self._wall_offset, hops)
 
     def _voiced(self, bot: Bot) -> Bot:
         """Return a bot with the voice that it has in this mesh."""

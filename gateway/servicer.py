@@ -19,9 +19,11 @@ from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
 from voicemesh.audio import internal_rate
 from voicemesh.callids import new_call_id
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError
+from voicemesh.residency import EDGE_HEADER, RESIDENCY_HEADER, TENANT_HEADER
+from voicemesh.sealing import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from gateway.service import Gateway
     from voicemesh.audio import AudioFormat
@@ -63,7 +65,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
         if not start.HasField("resume"):
             self._gateway.live.check_new()
         with self._gateway.bound(0 if start.resumable else 1):
-            await self._hold(context, await self._leg(start))
+            await self._hold(context, await self._leg(start, told_by_edge(context)))
 
     @staticmethod
     async def _hold(context: Context, leg: GrpcLeg) -> None:
@@ -97,12 +99,12 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             raise OutOfOrder("start", f"must be the first message, not {kind}")
         return first.start
 
-    async def _leg(self, start: call_pb2.Start) -> GrpcLeg:
+    async def _leg(self, start: call_pb2.Start, told: Mapping[str, str]) -> GrpcLeg:
         check_start(start)
         caller = read_format(start.caller_format, "start.caller_format")
         heard = reply_format(start, caller)
         if start.HasField("resume"):
-            return self._resumed(start, caller, heard)
+            return self._resumed(start, caller, heard, told)
         gateway, side = self._gateway, CallerSide(caller)
         bot = BotSide(heard, side.rate)
         route = await self._route(start)
@@ -115,6 +117,9 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             route.call_id or new_call_id(gateway.tag),
             placed=route.placed,
             number=route.number,
+            tenant=told["tenant"],
+            residency=told["residency"],
+            edge=told["edge"],
         )
         leg = self._grpc_leg(side, bot, self._started(facts.call_id, heard, start))
         gateway.begin(facts, leg, start)
@@ -126,10 +131,18 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             return Route(start.bot, variables)
         return await self._gateway.routing.route(start.callee, "", variables, start.caller)
 
-    def _resumed(self, start: call_pb2.Start, caller: AudioFormat, heard: AudioFormat) -> GrpcLeg:
+    def _resumed(
+        self,
+        start: call_pb2.Start,
+        caller: AudioFormat,
+        heard: AudioFormat,
+        edge: Mapping[str, str],
+    ) -> GrpcLeg:
         claim = read_claim(start.resume, caller, heard)
         past = self._gateway.past(start, claim, internal_rate(caller))
         told = past.facts
+        if edge["tenant"] not in ("", told.tenant):
+            raise refusal()
         facts = CallFacts(
             self._gateway.bot(told.bot),
             internal_rate(caller),
@@ -140,6 +153,9 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             past.incarnation,
             told.placed,
             self._gateway.numbers.number_of(told.callee),
+            tenant=told.tenant,
+            residency=told.residency,
+            edge=edge["edge"],
         )
         side = CallerSide(caller, past.place.caller_offset)
         started = self._started(past.call_id, heard, start)
@@ -161,6 +177,13 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
     def _grpc_leg(self, caller: CallerSide, bot: BotSide, started: call_pb2.Started) -> GrpcLeg:
         gateway = self._gateway
         return GrpcLeg(caller, bot, started, gateway.clock, gateway.settings.read_seconds)
+
+
+def told_by_edge(context: Context) -> dict[str, str]:
+    """Return what the edge says of a caller; it removes what callers say of themselves."""
+    headers = dict(context.invocation_metadata() or ())
+    named = {"tenant": TENANT_HEADER, "residency": RESIDENCY_HEADER, "edge": EDGE_HEADER}
+    return {name: str(headers.get(header, "")) for name, header in named.items()}
 
 
 async def _read(context: Context, leg: GrpcLeg) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -20,9 +21,10 @@ from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.speech.v1 import synthesis_pb2, synthesis_pb2_grpc
 from voicemesh.channel import open_channel
 from voicemesh.errors import VoicemeshError
+from voicemesh.residency import RESIDENCY_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from voicemesh.audio import Samples
     from voicemesh.bots import Bot, SynthesisChoice
@@ -40,12 +42,27 @@ LAST_PAUSE_SECONDS = 30.0
 _log = telemetry.get_logger("spoken")
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a voice is reached."""
+
+    channel: grpc.aio.Channel
+    zone: str
+
+
 class SpokenLines:
     """Has lines spoken and keeps them; belongs to one event loop."""
 
     def __init__(
-        self, mesh: str, trust: Trust | None = None, *, pause_seconds: float = FIRST_PAUSE_SECONDS
+        self,
+        mesh: str,
+        trust: Trust | None = None,
+        *,
+        zone: Callable[[], str] = str,
+        pause_seconds: float = FIRST_PAUSE_SECONDS,
     ) -> None:
+        """``zone`` tells the residency zone that lines are spoken in; empty: there is none."""
+        self._zone = zone
         self._mesh = mesh
         self._trust = trust
         self._pause = pause_seconds
@@ -87,10 +104,11 @@ class SpokenLines:
         """Speak what is missing; return whether nothing is any more."""
         try:
             async with open_channel(self._mesh, trust=self._trust) as channel:
+                way = _Way(channel, self._zone())
                 if lines.holding is None and bot.holding_line:
-                    lines.holding = await _speak(channel, bot, bot.holding_line, rate)
+                    lines.holding = await _speak(way, bot, bot.holding_line, rate)
                 if lines.apology is None and bot.fallback.line:
-                    lines.apology = await _speak(channel, bot, bot.fallback.line, rate)
+                    lines.apology = await _speak(way, bot, bot.fallback.line, rate)
         except (grpc.aio.AioRpcError, VoicemeshError, TimeoutError) as error:
             problem = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             _log.warning("a line was not spoken", bot=bot.name, problem=problem or "no answer")
@@ -98,21 +116,23 @@ class SpokenLines:
         return True
 
 
-async def _speak(channel: grpc.aio.Channel, bot: Bot, text: str, rate: int) -> Samples:
+async def _speak(way: _Way, bot: Bot, text: str, rate: int) -> Samples:
     """Return a line as the first of the bot's voices speaks it that can."""
     choices: Sequence[SynthesisChoice] = bot.engines.tts
     for choice in choices[:-1]:
         try:
-            return await _speak_with(channel, bot, choice, text, rate)
+            return await _speak_with(way, bot, choice, text, rate)
         except (grpc.aio.AioRpcError, VoicemeshError, TimeoutError):
             continue
-    return await _speak_with(channel, bot, choices[-1], text, rate)
+    return await _speak_with(way, bot, choices[-1], text, rate)
 
 
 async def _speak_with(
-    channel: grpc.aio.Channel, bot: Bot, choice: SynthesisChoice, text: str, rate: int
+    way: _Way, bot: Bot, choice: SynthesisChoice, text: str, rate: int
 ) -> Samples:
-    stub: synthesis_pb2_grpc.SynthesisServiceStub = synthesis_pb2_grpc.SynthesisServiceStub(channel)
+    stub: synthesis_pb2_grpc.SynthesisServiceStub = synthesis_pb2_grpc.SynthesisServiceStub(
+        way.channel
+    )
     config = synthesis_pb2.SynthesisConfig(
         engine=choice.name,
         format=audio_pb2.AudioFormat(encoding=audio_pb2.ENCODING_LINEAR16, sample_rate_hertz=rate),
@@ -126,7 +146,8 @@ async def _speak_with(
                 synthesis_pb2.SynthesizeRequest(config=config),
                 synthesis_pb2.SynthesizeRequest(sentence=sentence),
             )
-        )
+        ),
+        metadata=((RESIDENCY_HEADER, way.zone),) if way.zone else (),
     )
     sound = bytearray()
     async with asyncio.timeout(SPEAK_SECONDS):

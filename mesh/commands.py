@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from mesh import capacity, rehearsal
+from mesh.auditing import audit
 from mesh.envoy import Layout, Rendered, render, validate, write
 from mesh.local import Home, LocalMesh, LocalWorld, MeshStatus, WorldStatus, ask
 from mesh.local.daemon import spawn
@@ -66,6 +67,7 @@ def register(app: typer.Typer) -> None:
     envoy.command("render")(render_envoy)
     app.add_typer(envoy, name="envoy")
     topologies.register(app)
+    app.command()(audit)
     capacity.register(app)
     rehearsal.register(app)
 

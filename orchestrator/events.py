@@ -199,6 +199,15 @@ class ToolReturned:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A replica answered a stream. No conversation hears of it: it is for the record."""
+
+    service: str
+    region: str
+    replica: str
+
+
 Event: TypeAlias = (
     AudioArrived
     | SpeechStarted

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from orchestrator import commands, events
+from orchestrator.hops import metadata, served
 from orchestrator.outlet import Outlet
 from voicemesh import telemetry
 from voicemesh.api.audio.v1 import audio_pb2
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from voicemesh.channel import Pulse
 
 KeyT = TypeVar("KeyT")
-Deliver: TypeAlias = "Callable[[events.Event], Awaitable[None]]"
-Source: TypeAlias = "AsyncGenerator[events.Event, None]"
+Deliver: TypeAlias = "Callable[[events.Event | events.Served], Awaitable[None]]"
+Source: TypeAlias = "AsyncGenerator[events.Event | events.Served, None]"
 Failure: TypeAlias = "Callable[[str, bool], events.Event]"
 """Makes an event of a problem and whether it lasts."""
 
@@ -112,12 +113,14 @@ async def _pump(source: Source, deliver: Deliver, failure: Failure, pulse: Pulse
 class Ear(_Streams[tuple[int, int]]):
     """Recognises utterances; each attempt at one is a stream."""
 
-    def __init__(self, way: Way, call_id: str, rate: int, language: str) -> None:
+    def __init__(
+        self, way: Way, call_id: str, rate: int, language: str, residency: str = ""
+    ) -> None:
         super().__init__(way.pulse)
         self._stub: recognition_pb2_grpc.RecognitionServiceStub = (
             recognition_pb2_grpc.RecognitionServiceStub(way.channel)
         )
-        self._metadata = (("x-voicemesh-call", call_id),)
+        self._metadata = metadata(call_id, residency)
         self._config = recognition.RecognitionConfig(
             format=_linear(rate), language=language, partial_transcripts=True, call_id=call_id
         )
@@ -160,6 +163,8 @@ class Ear(_Streams[tuple[int, int]]):
         writer = asyncio.create_task(outlet.drain(call))
         try:
             async for response in call:
+                if response.HasField("accepted"):
+                    yield await served(call, "stt")
                 if response.HasField("transcript"):
                     heard = response.transcript
                     yield events.Recognised(
@@ -178,12 +183,12 @@ class Ear(_Streams[tuple[int, int]]):
 class Voice(_Streams[int]):
     """Speaks replies; each attempt at one is a stream."""
 
-    def __init__(self, way: Way, call_id: str, rate: int, bot: Bot) -> None:
+    def __init__(self, way: Way, call_id: str, rate: int, bot: Bot, residency: str = "") -> None:
         super().__init__(way.pulse)
         self._stub: synthesis_pb2_grpc.SynthesisServiceStub = (
             synthesis_pb2_grpc.SynthesisServiceStub(way.channel)
         )
-        self._metadata = (("x-voicemesh-call", call_id),)
+        self._metadata = metadata(call_id, residency)
         self._voice = bot.voice
         self._config = synthesis.SynthesisConfig(
             format=_linear(rate), language=bot.language, call_id=call_id
@@ -223,6 +228,8 @@ class Voice(_Streams[int]):
         writer = asyncio.create_task(outlet.drain(call))
         try:
             async for response in call:
+                if response.HasField("accepted"):
+                    yield await served(call, "tts")
                 event = _sound(speech, response)
                 if event:
                     yield event

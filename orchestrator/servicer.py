@@ -133,9 +133,9 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         wall_offset = time.time() - now()
         conversation = Conversation(bot, facts, memory, wall_offset, self._standings)
         senses = Senses(
-            Ear(self._way, facts.call_id, facts.rate, bot.language),
+            Ear(self._way, facts.call_id, facts.rate, bot.language, facts.residency),
             Mind(self._brains[bot.brain.kind], bot, self._way.pulse),
-            Voice(self._way, facts.call_id, facts.rate, bot),
+            Voice(self._way, facts.call_id, facts.rate, bot, facts.residency),
             self._tools,
         )
         ready = session_pb2.Ready(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator import commands, convert, events
+from orchestrator.hops import Hops
 from voicemesh import telemetry
 from voicemesh.api.session.v1 import session_pb2
 
@@ -40,7 +41,7 @@ class Signal(enum.Enum):
     """A higher epoch owns the call."""
 
 
-Item: TypeAlias = "events.Event | Signal | Exception"
+Item: TypeAlias = "events.Event | events.Served | Signal | Exception"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Session:
         self._ready = ready
         self._facts = facts
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(INBOX_LIMIT)
+        self._hops = Hops()
         self._tool_tasks: dict[str, asyncio.Task[None]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
@@ -129,6 +131,9 @@ class Session:
                 return []
             case Signal():
                 return self._conversation.handle_timer(now())
+            case events.Served():
+                self._hops.note(item)
+                return []
             case _:
                 return self._conversation.handle(item, now())
 
@@ -138,6 +143,8 @@ class Session:
         What the senses are asked for waits for nothing: it has no effect outside of this process
         until its answer is handled, and that is behind everything here.
         """
+        for message in self._hops.take():
+            await context.write(message)
         for_gateway: list[commands.Command] = []
         for command in todo:
             kind = type(command)

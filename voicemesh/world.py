@@ -51,6 +51,11 @@ class World(_Part):
         """Zones that this region serves; empty where nobody divided the world into any."""
         return next((one.zones for one in self.places if one.name == self.region), ())
 
+    @property
+    def divided(self) -> bool:
+        """Whether there is more than one zone."""
+        return len({zone for one in self.places for zone in one.zones}) > 1
+
     def owner(self, tenant: str, *numbers: str) -> str:
         """Return whose call it is: by token if there was one, else by number; empty: nobody's."""
         if tenant:

@@ -46,6 +46,7 @@ def assignment(
 def _endpoint(one: Endpoint) -> Json:
     return {
         "endpoint": {
-            "address": {"socket_address": {"address": one.address, "port_value": one.port}}
+            "address": {"socket_address": {"address": one.address, "port_value": one.port}},
+            "hostname": f"{one.region}/{one.replica}",  # told in answers: who served
         }
     }

@@ -15,7 +15,13 @@ from mesh.envoy.clusters import HEALTH_HEADER
 from mesh.envoy.model import FRONT_ROUTES, ROUTES, Json, extension, typed
 from mesh.envoy.pools import Pool
 from mesh.services import SERVICES
-from voicemesh.residency import ATTEMPT_HEADER, EDGE_HEADER, RESIDENCY_HEADER, TENANT_HEADER
+from voicemesh.residency import (
+    ATTEMPT_HEADER,
+    EDGE_HEADER,
+    REPLICA_HEADER,
+    RESIDENCY_HEADER,
+    TENANT_HEADER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +37,10 @@ RETRIED = (
     "reset",
     "resource-exhausted",
 )
+_SERVED = {
+    "header": {"key": REPLICA_HEADER, "value": "%UPSTREAM_HOST_NAME%"},
+    "append_action": "ADD_IF_ABSENT",  # of a front door's answer, who is behind it counts
+}
 HEALTH_PATH = "/grpc.health.v1.Health/Check"
 _LATE = "[3-9]|[1-9][0-9]+"
 """Attempts for which the order of regions is reversed, inside the fence."""
@@ -55,7 +65,10 @@ def routes(around: Around, envoy: Envoy) -> Json:
             {"match": {"prefix": "/"}, "direct_response": {"status": 404}},
         ],
     }
+    if door == "mesh":
+        host["response_headers_to_add"] = [_SERVED]
     if door == "edge":
+        host["response_headers_to_remove"] = [REPLICA_HEADER]
         host["request_headers_to_add"] = [_set(EDGE_HEADER, f"{region.name}/{envoy.name}")]
     return _document(ROUTES, host)
 
@@ -66,6 +79,7 @@ def front_routes(around: Around) -> Json:
     host = {
         "name": "front",
         "domains": ["*"],
+        "response_headers_to_add": [_SERVED],
         "routes": [
             *map(_health, served),
             *(way for name in served for way in _zones_ways(around, name, front=True)),

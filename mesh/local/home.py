@@ -42,6 +42,11 @@ class Home:
         return self.folder / "world.json"
 
     @property
+    def records(self) -> Path:
+        """Folder of the records of finished calls."""
+        return self.folder / "records"
+
+    @property
     def state(self) -> Path:
         """What runs: process ids, ports, addresses."""
         return self.folder / "state.json"

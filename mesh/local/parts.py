@@ -42,6 +42,11 @@ _RESUME_KEY = base64.b64encode(os.urandom(32)).decode()
 """Opens what callers hold of their calls; all gateways that are started here have it."""
 
 
+def _records(world: Path) -> str:
+    """Return the folder of records: the user's, or one in the run directory."""
+    return os.environ.get("VOICEMESH_RECORDS") or str(world.with_name("records"))
+
+
 class EnvoyPart:
     """One Envoy process."""
 
@@ -249,7 +254,11 @@ class ReplicaPart:
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY
             asked = {"ANSWERS": answers.address} if self._answers else {}
-            told = {"WORLD": str(around.world), "SOCKETS": sockets.address}
+            told = {
+                "WORLD": str(around.world),
+                "RECORDS": _records(around.world),
+                "SOCKETS": sockets.address,
+            }
             return {**common, "RESUME_KEYS": keys, **told, **asked}
         if not sense:
             return common

@@ -73,7 +73,7 @@ class LocalWorld:
                 self._reserve(self.topology, region.name)
             await self._control.open()
             replace(self.home.access, book_text([one.way for one in self.meshes.values()]), 0o600)
-            self.home.write_state({"supervisor_pid": os.getpid(), "regions": list(self.meshes)})
+            self._write_state()
             await asyncio.gather(*map(self._enter, self.meshes.values()))
             self.started = True
         except BaseException:
@@ -114,6 +114,7 @@ class LocalWorld:
                 self.meshes |= leaving
                 raise
             self.topology = topology
+            self._write_state()
             for name in added:
                 self._meanwhile(self._start(name))
             for mesh in leaving.values():
@@ -139,6 +140,15 @@ class LocalWorld:
     async def abort(self) -> None:
         """End everything now, live calls included."""
         await asyncio.gather(*(mesh.abort() for mesh in self.meshes.values()))
+
+    def _write_state(self) -> None:
+        self.home.write_state(
+            {
+                "supervisor_pid": os.getpid(),
+                "topology": str(self.topology.path),
+                "regions": list(self.meshes),
+            }
+        )
 
     def _reserve(self, topology: Topology, name: str) -> None:
         mesh = LocalMesh(

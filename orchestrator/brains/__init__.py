@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from orchestrator.events import TextArrived, ThoughtFinished, ToolRequested
+    from orchestrator.events import Served, TextArrived, ThoughtFinished, ToolRequested
     from orchestrator.mcp import McpServers
     from orchestrator.outside import Allowed
     from orchestrator.prompt import Prompt
     from voicemesh.bots import Bot, LanguageChoice
 
-Piece: TypeAlias = "TextArrived | ToolRequested | ThoughtFinished"
+Piece: TypeAlias = "TextArrived | ToolRequested | ThoughtFinished | Served"
 
 
 @dataclass(frozen=True, slots=True)

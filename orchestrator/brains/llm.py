@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.events import TextArrived, ThoughtFinished, ToolRequested
+from orchestrator.events import Served, TextArrived, ThoughtFinished, ToolRequested
+from orchestrator.hops import metadata, served
 from voicemesh.api.language.v1 import language_pb2, language_pb2_grpc
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class LanguageBrain:
 
     async def think(
         self, thought: int, prompt: Prompt, bot: Bot, choice: LanguageChoice
-    ) -> AsyncGenerator[TextArrived | ToolRequested | ThoughtFinished, None]:
+    ) -> AsyncGenerator[TextArrived | ToolRequested | ThoughtFinished | Served, None]:
         """Give the answer piece by piece."""
         request = language_pb2.GenerateRequest(
             engine=choice.name,
@@ -36,9 +37,13 @@ class LanguageBrain:
             knowledge=bot.knowledge_proto(),
             call_id=prompt.call_id,
         )
-        call = self._stub.Generate(request, metadata=(("x-voicemesh-call", prompt.call_id),))
+        call = self._stub.Generate(request, metadata=metadata(prompt.call_id, prompt.residency))
+        known = False
         try:
             async for response in call:
+                if not known:
+                    known = True
+                    yield await served(call, "llm")
                 piece = _piece(thought, response)
                 if piece:
                     yield piece

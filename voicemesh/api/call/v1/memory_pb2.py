@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from voicemesh.api.audio.v1 import audio_pb2 as voicemesh_dot_api_dot_audio_dot_v1_dot_audio__pb2
+from voicemesh.api.journal.v1 import hop_pb2 as voicemesh_dot_api_dot_journal_dot_v1_dot_hop__pb2
 from voicemesh.api.journal.v1 import journal_pb2 as voicemesh_dot_api_dot_journal_dot_v1_dot_journal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"voicemesh/api/call/v1/memory.proto\x12\x15voicemesh.api.call.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a&voicemesh/api/journal/v1/journal.proto\"\x84\x02\n\x07Segment\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x12\n\ngeneration\x18\x02 \x01(\x0c\x12-\n\tseal_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.Facts\x12\x30\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12\x31\n\x08position\x18\x06 \x01(\x0b\x32\x1f.voicemesh.api.call.v1.Position\x12\x14\n\x0c\x64one_actions\x18\x07 \x03(\t\"\xf0\x02\n\x05\x46\x61\x63ts\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12:\n\rcaller_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x37\n\nbot_format\x18\x03 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x05 \x01(\t\x12>\n\tvariables\x18\x06 \x03(\x0b\x32+.voicemesh.api.call.v1.Facts.VariablesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bincarnation\x18\x08 \x01(\x05\x12\x0e\n\x06placed\x18\t \x01(\x08\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x08Position\x12\x15\n\rcaller_offset\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lock_offset\x18\x02 \x01(\x03\x12\x14\n\x0cgiven_offset\x18\x03 \x01(\x03\x12\x0e\n\x06\x64igits\x18\x04 \x01(\x05\x12\r\n\x05lines\x18\x05 \x01(\x03\x12\x18\n\x0bline_offset\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_line_offsetb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"voicemesh/api/call/v1/memory.proto\x12\x15voicemesh.api.call.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a\"voicemesh/api/journal/v1/hop.proto\x1a&voicemesh/api/journal/v1/journal.proto\"\xb1\x02\n\x07Segment\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x12\n\ngeneration\x18\x02 \x01(\x0c\x12-\n\tseal_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1c.voicemesh.api.call.v1.Facts\x12\x30\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12\x31\n\x08position\x18\x06 \x01(\x0b\x32\x1f.voicemesh.api.call.v1.Position\x12\x14\n\x0c\x64one_actions\x18\x07 \x03(\t\x12+\n\x04hops\x18\x08 \x03(\x0b\x32\x1d.voicemesh.api.journal.v1.Hop\"\x93\x03\n\x05\x46\x61\x63ts\x12\x0b\n\x03\x62ot\x18\x01 \x01(\t\x12:\n\rcaller_format\x18\x02 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x37\n\nbot_format\x18\x03 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x05 \x01(\t\x12>\n\tvariables\x18\x06 \x03(\x0b\x32+.voicemesh.api.call.v1.Facts.VariablesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bincarnation\x18\x08 \x01(\x05\x12\x0e\n\x06placed\x18\t \x01(\x08\x12\x11\n\tresidency\x18\n \x01(\t\x12\x0e\n\x06tenant\x18\x0b \x01(\t\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x08Position\x12\x15\n\rcaller_offset\x18\x01 \x01(\x03\x12\x14\n\x0c\x63lock_offset\x18\x02 \x01(\x03\x12\x14\n\x0cgiven_offset\x18\x03 \x01(\x03\x12\x0e\n\x06\x64igits\x18\x04 \x01(\x05\x12\r\n\x05lines\x18\x05 \x01(\x03\x12\x18\n\x0bline_offset\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_line_offsetb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FACTS_VARIABLESENTRY']._loaded_options = None
   _globals['_FACTS_VARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_SEGMENT']._serialized_start=171
-  _globals['_SEGMENT']._serialized_end=431
-  _globals['_FACTS']._serialized_start=434
-  _globals['_FACTS']._serialized_end=802
-  _globals['_FACTS_VARIABLESENTRY']._serialized_start=754
-  _globals['_FACTS_VARIABLESENTRY']._serialized_end=802
-  _globals['_POSITION']._serialized_start=805
-  _globals['_POSITION']._serialized_end=955
+  _globals['_SEGMENT']._serialized_start=207
+  _globals['_SEGMENT']._serialized_end=512
+  _globals['_FACTS']._serialized_start=515
+  _globals['_FACTS']._serialized_end=918
+  _globals['_FACTS_VARIABLESENTRY']._serialized_start=870
+  _globals['_FACTS_VARIABLESENTRY']._serialized_end=918
+  _globals['_POSITION']._serialized_start=921
+  _globals['_POSITION']._serialized_end=1071
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from voicemesh.api.audio.v1 import audio_pb2 as _audio_pb2
+from voicemesh.api.journal.v1 import hop_pb2 as _hop_pb2
 from voicemesh.api.journal.v1 import journal_pb2 as _journal_pb2
 import builtins as _builtins
 import sys
@@ -36,6 +37,7 @@ class Segment(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     DONE_ACTIONS_FIELD_NUMBER: _builtins.int
+    HOPS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Required. Place among the segments since the last restart, from 0."""
     generation: _builtins.bytes
@@ -60,6 +62,10 @@ class Segment(_message.Message):
     def done_actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Optional. Keys of actions that must not be done again, behind those of the segments before."""
 
+    @_builtins.property
+    def hops(self) -> _containers.RepeatedCompositeFieldContainer[_hop_pb2.Hop]:
+        """Optional. Who took part in the call, behind those of the segments before."""
+
     def __init__(
         self,
         *,
@@ -70,10 +76,11 @@ class Segment(_message.Message):
         entries: _abc.Iterable[_journal_pb2.Entry] | None = ...,
         position: Global___Position | None = ...,
         done_actions: _abc.Iterable[_builtins.str] | None = ...,
+        hops: _abc.Iterable[_hop_pb2.Hop] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "position", b"position", "seal_time", b"seal_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done_actions", b"done_actions", "entries", b"entries", "facts", b"facts", "generation", b"generation", "number", b"number", "position", b"position", "seal_time", b"seal_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done_actions", b"done_actions", "entries", b"entries", "facts", b"facts", "generation", b"generation", "hops", b"hops", "number", b"number", "position", b"position", "seal_time", b"seal_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -114,6 +121,8 @@ class Facts(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
     PLACED_FIELD_NUMBER: _builtins.int
+    RESIDENCY_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     bot: _builtins.str
     """Required. Name of the bot."""
     caller: _builtins.str
@@ -124,6 +133,10 @@ class Facts(_message.Message):
     """Required. How many gateways before the one that sealed this held the call, or tried to."""
     placed: _builtins.bool
     """Optional. Whether the call was placed by a gateway, not by the caller."""
+    residency: _builtins.str
+    """Optional. Zone that the call must not leave; empty where there are none."""
+    tenant: _builtins.str
+    """Optional. Tenant whose caller it is; empty if nobody's."""
     @_builtins.property
     def caller_format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the caller's audio."""
@@ -152,10 +165,12 @@ class Facts(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         incarnation: _builtins.int = ...,
         placed: _builtins.bool = ...,
+        residency: _builtins.str = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bot_format", b"bot_format", "caller_format", b"caller_format", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "incarnation", b"incarnation", "placed", b"placed", "start_time", b"start_time", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "bot_format", b"bot_format", "callee", b"callee", "caller", b"caller", "caller_format", b"caller_format", "incarnation", b"incarnation", "placed", b"placed", "residency", b"residency", "start_time", b"start_time", "tenant", b"tenant", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from voicemesh.api.audio.v1 import audio_pb2 as _audio_pb2
+from voicemesh.api.journal.v1 import hop_pb2 as _hop_pb2
 from voicemesh.api.journal.v1 import journal_pb2 as _journal_pb2
 from voicemesh.api.journal.v1 import turn_pb2 as _turn_pb2
 import builtins as _builtins
@@ -173,6 +174,7 @@ class RunResponse(_message.Message):
     GO_AWAY_FIELD_NUMBER: _builtins.int
     BYE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    HOP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ready(self) -> Global___Ready:
         """First message and once."""
@@ -221,6 +223,10 @@ class RunResponse(_message.Message):
     def batch(self) -> Global___ResponseBatch:
         """Several of the above, where `open` says that they are taken."""
 
+    @_builtins.property
+    def hop(self) -> _hop_pb2.Hop:
+        """Who serves a stream to an adapter from now on. For the call's record."""
+
     def __init__(
         self,
         *,
@@ -236,12 +242,13 @@ class RunResponse(_message.Message):
         go_away: Global___GoAway | None = ...,
         bye: Global___Bye | None = ...,
         batch: Global___ResponseBatch | None = ...,
+        hop: _hop_pb2.Hop | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "hop", b"hop", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "action", b"action", "audio", b"audio", "batch", b"batch", "bye", b"bye", "flush", b"flush", "go_away", b"go_away", "hop", b"hop", "journal", b"journal", "message", b"message", "play_on", b"play_on", "ready", b"ready", "transcript", b"transcript", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "journal", "audio", "ack", "flush", "play_on", "transcript", "action", "turn_report", "go_away", "bye", "batch"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "journal", "audio", "ack", "flush", "play_on", "transcript", "action", "turn_report", "go_away", "bye", "batch", "hop"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
