@@ -30,6 +30,8 @@ REMOTE = {
 }
 PAIRS = [(sense, name) for sense, (_, names) in REMOTE.items() for name in names]
 
+BY_GRPC = [(sense, name) for sense in ("stt", "tts") for name in ("google", "riva")]
+
 
 def adapter(**settings: object) -> AdapterSettings:
     return AdapterSettings.model_validate(settings)
@@ -77,14 +79,13 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         endpoint(DeepgramSettings, adapter(providers=tmp_path / "none.yaml"))
 
 
-@pytest.mark.parametrize(("sense", "name"), [*PAIRS, ("llm", "openai")])
+@pytest.mark.parametrize(("sense", "name"), [*PAIRS, ("llm", "openai"), *BY_GRPC])
 @pytest.mark.parametrize("region", ["", "us"])
 def test_a_process_fenced_to_a_zone_starts_with_no_endpoint_outside_it(
     sense: str, name: str, region: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = {"stt-openai": "OPENAI_STT", "tts-openai": "OPENAI_TTS"}.get(
-        f"{sense}-{name}", name.upper()
-    )
+    both = name in ("google", "riva") or (name == "openai" and sense != "llm")
+    section = f"{name}_{sense}".upper() if both else name.upper()
     monkeypatch.setenv(f"VOICEMESH_{section}_REGION", region)
     settings = adapter(sense=sense, engines=name, residency="eu")
     with pytest.raises(Misconfigured, match=rf"{section}_REGION.*'eu'") as caught:
