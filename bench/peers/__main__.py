@@ -22,6 +22,8 @@ from voicemesh.commands.bench import Delays
 from voicemesh.errors import InvalidInput, VoicemeshError
 
 PEER = "Pipecat 1.14.0"
+_WIDE = 160
+"""Columns of a file or a pipe."""
 DEFAULT_CALLS = ",".join(f"{setting}={count}" for setting, count in CALLS.items())
 
 
@@ -140,6 +142,7 @@ def _show(result: Result, match: Match) -> None:
     if result.own:
         table.add_row("", str(match.own_calls), "", _spread(costs(result.own)), "", "", "")
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=_WIDE)
     console.print(table)
     for one in result.comparisons:
         for doubt in one.doubts():
