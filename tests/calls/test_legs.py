@@ -39,7 +39,7 @@ async def test_every_legs_caller_is_understood_as_well_as_grpcs(tmp_path: Path) 
         async with phone_mesh("embedded", environment, numbers={"*": BOT}) as phones:
             edge, sip = phones.mesh.edge_target, f"127.0.0.1:{phones.port}"
             ways = legs(edge, BOT, sip=sip, audiosocket=port.address)
-            async with Speaker.at(phones.mesh.mesh_address) as speaker:
+            async with Speaker.at(phones.mesh.mesh_target) as speaker:
                 helds = [each async for each in hold(ways, edge, BOT, BRIEF_STORY, speaker, 4)]
     finally:
         port.close()

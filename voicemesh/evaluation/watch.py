@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import math
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from voicemesh.api.control.v1 import event_pb2
 
 FOUND_SECONDS = 20.0
+RESUME_SECONDS = 5.0
+"""How long a caller who vanished may take to come back."""
 _LOOK_SECONDS = 0.1
 
 
@@ -56,8 +58,8 @@ class Watch:
 
     async def newest(self) -> str:
         """Return the call that has just begun; raise DeadlineMissed if none does."""
-        deadline = time.monotonic() + FOUND_SECONDS
-        while time.monotonic() < deadline:
+        deadline = asyncio.get_running_loop().time() + FOUND_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
             # A listing that breaks off is asked for again.
             with suppress(grpc.aio.AioRpcError):
                 if new := await self.look():
@@ -66,14 +68,25 @@ class Watch:
         raise DeadlineMissed(f"no call to {self._bot!r} began within {FOUND_SECONDS:g} s")
 
     async def end(self, call_id: str) -> event_pb2.Ended:
-        """Return the end of a call; a watch that breaks off meanwhile is begun again."""
+        """Return the end of a call; a watch that breaks off meanwhile is begun again.
+
+        A caller who vanished may have resumed the call, which then ends once more.
+        """
+        vanished, deadline = None, math.inf
         while True:
             try:
-                return await self._ended(call_id)
+                ended = await self._ended(call_id)
             except grpc.aio.AioRpcError as error:
-                if error.code() in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND):
+                over = error.code() in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND)
+                if over and vanished is None:
                     raise from_rpc(error, self._edge) from error
+                if vanished is not None and asyncio.get_running_loop().time() >= deadline:
+                    return vanished
                 await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            if ended.reason != "caller_vanished":
+                return ended
+            vanished, deadline = ended, asyncio.get_running_loop().time() + RESUME_SECONDS
 
     async def _ended(self, call_id: str) -> event_pb2.Ended:
         request = control_pb2.WatchCallsRequest(call_id=call_id)
