@@ -16,7 +16,7 @@ from voicemesh.chaos.gaps import Heard
 from voicemesh.chaos.talk import EXTRAS
 from voicemesh.chaos.verdict import RATE, Evidence, Said
 from voicemesh.client import FORMATS, Call
-from voicemesh.errors import VoicemeshError
+from voicemesh.errors import Refused, VoicemeshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,10 @@ class Held:
     answers: list[Heard] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
     """Words of each line that asked for the tool."""
+    stood: bool = False
+    """Whether the mesh had taken it."""
+    refused: bool = False
+    """Whether it never stood because the mesh said that it was busy; the caller tried again."""
 
 
 class Caller:
@@ -85,14 +89,16 @@ class Caller:
         try:
             await self._hold(held, until)
         except VoicemeshError as error:
-            evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
+            held.refused = isinstance(error, Refused) and not held.stood
+            if not held.refused:
+                evidence.failure = f"{type(error).__name__} {error.reason}: {error}"
         held.ended = time.monotonic()
         self._done(held)
-        return not evidence.failure
+        return not (evidence.failure or held.refused)
 
     async def _hold(self, held: Held, until: float) -> None:
         async with Call.place(self._target, bot="chaos", caller_format=FORMAT) as call:
-            held.evidence.call = call.started.call_id
+            held.evidence.call, held.stood = call.started.call_id, True
             try:
                 await _Conversation(call, held).run(until)
             finally:

@@ -71,10 +71,14 @@ class Outcome:
     """What the host of this machine took of its time, 0 to 1."""
     clock: OwnClock = field(default_factory=OwnClock)
     """Of the process that the callers live in."""
+    refused: int = field(init=False)
+    """New calls that were told the mesh was busy: no call was lost, and callers tried again."""
     findings: list[Finding] = field(init=False)
     gaps: Gaps = field(init=False)
 
     def __post_init__(self) -> None:
+        self.refused = sum(held.refused for held in self.held)
+        self.held = [held for held in self.held if not held.refused]
         self.findings = [
             finding for held in self.held for finding in judge(held.evidence, self.results)
         ]
@@ -128,6 +132,7 @@ class Outcome:
             "seconds": self.seconds,
             "callers": self.callers,
             "calls": len(self.held),
+            "refused": self.refused,
             "turns": self.turns,
             "faults": dict(sorted(struck.items())),
             "schedule": [

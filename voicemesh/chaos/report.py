@@ -39,6 +39,8 @@ def summary(outcome: Outcome) -> RenderableType:
 
 def _losses(outcome: Outcome) -> Table:
     title = f"{len(outcome.held)} calls, {outcome.turns} turns, {len(outcome.struck)} faults"
+    if outcome.refused:
+        title += f", {outcome.refused} refused at first (busy)"
     table = Table(title=f"{title}, seed {outcome.seed}", title_justify="left")
     table.add_column("what may not happen")
     table.add_column("count", justify="right")

@@ -267,7 +267,7 @@ def _sentence_findings(
     evidence: Evidence, where: str, expected: Sequence[str], found: Sequence[str]
 ) -> list[Finding]:
     call = evidence.call
-    compared = compare(expected, [each for each in found if each not in EXTRAS])
+    compared = compare(expected, [each for each in found if not _is_extra(each)])
     findings = [Finding(Loss.LOST, call, f"not in what was {where}: {t}") for t in compared.lost]
     findings += [
         Finding(Loss.REPEATED, call, f"twice in what was {where}: {text}")
@@ -279,6 +279,12 @@ def _sentence_findings(
         )
         for one, other in compared.wrong
     ]
+
+
+def _is_extra(text: str) -> bool:
+    """Return whether this is what a gateway says in an outage, or the part said until its end."""
+    begun = text.rstrip(DAMAGED)
+    return bool(begun) and any(extra.startswith(begun) for extra in EXTRAS)
 
 
 def _sound_findings(evidence: Evidence, planned: int) -> list[Finding]:

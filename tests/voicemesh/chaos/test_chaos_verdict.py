@@ -131,6 +131,12 @@ def test_a_holding_line_is_no_loss() -> None:
     assert found(evidence) == {}
 
 
+def test_a_holding_line_that_its_end_cuts_off_is_no_loss() -> None:
+    evidence = flawless()
+    evidence.heard.insert(3, "One mo")
+    assert found(evidence) == {}
+
+
 def test_a_caller_who_was_misunderstood_is_counted_once() -> None:
     evidence = flawless()
     said = of(evidence, "caller_said", 2)
