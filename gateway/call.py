@@ -99,6 +99,7 @@ class Call:
         self._settings = settings
         self._started = now
         self._answered = False
+        self._replaying = False
         self._bridge = Bridge(settings.lines, self.uplink, self.downlink)
         self._deadline = 0.0
         self._fallen_back = False
@@ -247,11 +248,22 @@ class Call:
     def _link_ready(self, event: on.LinkReady, now: float) -> Commands:
         self._bridge.stands(now)
         self.uplink.connect(event.wanted_offset)
+        self._replaying = bool(self.uplink.outbox)
         out: Commands = [] if self._answered else [do.Answer()]
         self._answered = True
         if self.phase is Phase.OPENING:
             self.phase = Phase.LIVE
-        return [*out, *self._tell_new_session(now), *self.uplink.send_all()]
+        told = [*self._tell_new_session(now), *self.uplink.send_all()]
+        return [*out, *told, *self._say_where_caller_is(now)]
+
+    def _say_where_caller_is(self, now: float) -> Commands:
+        """Once everything was replayed: the silence behind it is not, and has lasted a while."""
+        if not self._replaying or self.uplink.outbox or self.phase is not Phase.LIVE:
+            return []
+        self._replaying = False
+        playout, hold = self.downlink.playout, self.downlink.on_hold
+        news = playout.heard(now), playout.buffered, hold
+        return [do.Send(self._playout_report(news, now))]
 
     def _tell_new_session(self, now: float) -> Commands:
         # It was opened a while ago, and the bot has been heard further since. What is replayed,
@@ -284,13 +296,14 @@ class Call:
     def _tell_kept(self, now: float) -> Commands:
         """Let the tool be called: whoever conducts the call next knows of it."""
         playout, kept = self.downlink.playout, self.downlink.journal.next_sequence
-        position = self.uplink.clock.position(now)
-        hold = self.downlink.on_hold
-        report = reports.PlayoutReport(position, playout.heard(now), playout.buffered, kept, hold)
-        return [*self.uplink.send_all(), do.Send(report)]
+        sent = [*self.uplink.send_all()]
+        heard, told, hold = playout.heard(now), self.uplink.told(now), self.downlink.on_hold
+        report = reports.PlayoutReport(told, heard, playout.buffered, kept, hold)
+        return [*sent, do.Send(report)]
 
-    def _acknowledged(self, event: on.Acknowledged, _now: float) -> Commands:
-        return [*self.uplink.acknowledge(event.received, event.committed)]
+    def _acknowledged(self, event: on.Acknowledged, now: float) -> Commands:
+        sent = self.uplink.acknowledge(event.received, event.committed)
+        return [*sent, *self._say_where_caller_is(now)]
 
     def _bot_sounded(self, event: on.BotSounded, now: float) -> Commands:
         return self._played(self.downlink.sounded(event.chunk, now), now)
@@ -332,12 +345,12 @@ class Call:
         if news is None:
             return []
         # Behind the audio that lies before it.
-        return [*self.uplink.send_all(), do.Send(self._playout_report(news, now))]
+        sent = [*self.uplink.send_all()]
+        return [*sent, do.Send(self._playout_report(news, now))]
 
     def _playout_report(self, news: tuple[int, int, bool], now: float) -> reports.PlayoutReport:
         heard, held, on_hold = news
-        position = self.uplink.clock.position(now)
-        return reports.PlayoutReport(position, heard, held, on_hold=on_hold)
+        return reports.PlayoutReport(self.uplink.told(now), heard, held, on_hold=on_hold)
 
     def _act(self, now: float) -> Commands:
         out: Commands = []

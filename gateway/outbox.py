@@ -61,6 +61,11 @@ class Outbox:
         """Whether everything was sent and committed."""
         return not self._waiting and not self._sent
 
+    @property
+    def first_offset(self) -> int | None:
+        """Offset of the first item that waits; None if none does."""
+        return self._waiting[0].offset if self._waiting else None
+
     def count(self, kind: type[Item]) -> int:
         """Return how many items of a kind are not committed yet."""
         return sum(

@@ -85,6 +85,7 @@ class PlayoutReport:
     """What was played; only the newest matters, so it is never replayed."""
 
     offset: int
+    """Caller offset before which everything was sent."""
     played_offset: int
     """Bot offset behind the last sample played."""
     buffered_offset: int

@@ -41,6 +41,11 @@ class Uplink:
         self._said_until = reflected
         self._last_report = reflected - 1
 
+    def told(self, now: float) -> int:
+        """Return the offset before which the session was sent everything of the caller."""
+        waiting = self.outbox.first_offset
+        return self.clock.position(now) if waiting is None else waiting
+
     @property
     def speaking(self) -> bool:
         """Whether the caller speaks."""

@@ -211,6 +211,7 @@ class Conversation:
 
     def _playout_reported(self, event: events.PlayoutReported) -> None:
         self._ledger.kept(event.kept_sequence)
+        self._hearing.clock_passed(event.offset)
         self._floor.playout_reported(event)
 
     def _audio_arrived(self, event: events.AudioArrived) -> None:

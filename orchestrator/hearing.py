@@ -26,6 +26,8 @@ MAX_UTTERANCE_SECONDS = 28
 """A recogniser takes 30 s; whoever speaks longer is cut into turns."""
 PRE_ROLL_SECONDS = 0.5
 """Audio before the start of speech that the gateway may send; never more."""
+UNTOLD_SECONDS = 0.02
+"""Less than this is how messages are spaced on their way."""
 TAIL_SECONDS = 1.0
 """Audio behind the end of speech that the gateway may send; never so much."""
 SURE_SECONDS = 0.5
@@ -77,7 +79,7 @@ class Hearing:
         utterance = self.utterance or self._begin(event.start_offset)
         utterance.next_offset = event.offset + 1
         utterance.final = utterance.endpointed = False
-        utterance.waterfall = None
+        utterance.waterfall, utterance.untold_silence = None, 0.0
 
     def audio_arrived(self, event: AudioArrived) -> None:
         """Keep audio and pass it on."""
@@ -121,6 +123,22 @@ class Hearing:
         if not utterance.gave_up:
             self._set_endpoint(utterance, (event.offset - event.end_offset) / self._rate)
 
+    def clock_passed(self, offset: int) -> None:
+        """Take note that the caller said nothing more before an offset.
+
+        Whoever takes a call over is told of the end of speech as fast as it can be sent: the
+        silence behind it began earlier than that.
+        """
+        utterance = self.utterance
+        if utterance is None or self.phase is not Phase.PAUSED or not utterance.waterfall:
+            return
+        told = self._ledger.now - utterance.waterfall.reported
+        untold = (offset - utterance.next_offset) / self._rate - told
+        if untold >= utterance.untold_silence + UNTOLD_SECONDS:
+            utterance.untold_silence = untold
+            if not utterance.endpointed:
+                self._set_endpoint(utterance, self._silence(utterance, utterance.waterfall))
+
     # What recognisers say.
 
     def recognised(self, event: Recognised) -> None:
@@ -145,9 +163,7 @@ class Hearing:
             utterance.engine = self._race.choice.name
             self._race.settle()
         if not utterance.endpointed and utterance.waterfall:
-            heard_silence = utterance.next_offset - utterance.end_offset
-            waited = self._ledger.now - utterance.waterfall.reported
-            self._set_endpoint(utterance, heard_silence / self._rate + waited)
+            self._set_endpoint(utterance, self._silence(utterance, utterance.waterfall))
 
     def _is_final(self, event: Recognised) -> bool:
         """Whether these are the words that are waited for, if they are of this utterance.
@@ -309,6 +325,11 @@ class Hearing:
         # Whoever is still speaking is let finish first.
         if self.phase in AWAITING_WORDS:
             utterance.final = utterance.endpointed = True
+
+    def _silence(self, utterance: Utterance, waterfall: Waterfall) -> float:
+        """Return how long the caller has been silent, seconds."""
+        heard = (utterance.next_offset - utterance.end_offset) / self._rate
+        return heard + utterance.untold_silence + self._ledger.now - waterfall.reported
 
     def _set_endpoint(self, utterance: Utterance, silence_so_far: float) -> None:
         wanted = self._patience.silence(completeness(utterance.text))

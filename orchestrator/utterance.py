@@ -71,6 +71,8 @@ class Utterance:
     engine: str = ""
     """Who found the words."""
     waterfall: Waterfall | None = None
+    untold_silence: float = 0.0
+    """Silence that had passed before its end was told, beyond that by which its end is known."""
 
     @property
     def audio_offset(self) -> int:

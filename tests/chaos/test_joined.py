@@ -18,7 +18,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from orchestrator.turns import NOT_CAUGHT
 from tests.chaos.joined import Joined
-from tests.orchestrator.driver import answers
+from tests.orchestrator.driver import WALL_OFFSET, answers
 from tests.orchestrator.model_gateway import RATE
 from tests.orchestrator.model_senses import Call as ToolCall
 from tests.orchestrator.test_resume import BOOK, STEADY, STORIES, Story, quiet, says
@@ -116,6 +116,27 @@ def test_a_story_is_told_undisturbed(name: str) -> None:
     world = undisturbed(name)
     assert world.memory.end_reason
     assert len(world.opens) == 1
+
+
+def said_at(world: Joined) -> tuple[float, float]:
+    """Return when the caller's first words were taken to be complete, and when they ended."""
+    entries = world.phone.call.downlink.journal.entries
+    (entry,) = [each for each in entries if each.HasField("caller_said")]
+    at = entry.write_time.ToNanoseconds() / 1e9 - WALL_OFFSET
+    return at, entry.caller_said.end_offset / RATE
+
+
+def test_silence_that_was_there_before_is_not_waited_for_again() -> None:
+    story = Story([says("when are you open"), quiet])
+    calm = told(story)
+    usual, end = said_at(calm)
+    late = []
+    for number in range(12):
+        at = end + (usual - end) * (number + 0.5) / 12
+        world = told(story, [(at / calm.clock.now, "die", 0.0)], calm.clock.now)
+        late.append(said_at(world)[0] - usual)
+    # What it takes to open a session and to hear the words again; not the whole silence.
+    assert max(late) < 0.1
 
 
 @settings(max_examples=150, deadline=None)

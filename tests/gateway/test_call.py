@@ -120,6 +120,7 @@ def test_everything_waits_for_the_session_and_then_comes_in_order() -> None:
         SpeechBegan,
         DigitPressed,
         SpeechOver,
+        PlayoutReport,
     ]
 
 
@@ -225,10 +226,13 @@ def test_a_new_session_is_told_first_how_far_the_bot_was_heard() -> None:
     rig.handle(on.LinkLost())
     rig.wait(2.0)
     rig.handle(on.CallerPressed("5"))
-    played, digit = messages(rig.ready())
+    played, digit, now = messages(rig.ready())
     assert isinstance(played, PlayoutReport)
     assert (played.played_offset, played.buffered_offset) == (RATE, RATE)
     assert isinstance(digit, DigitPressed)
+    # What is replayed is said by the place it has; then how far the caller has come.
+    assert isinstance(now, PlayoutReport)
+    assert played.offset == digit.offset < now.offset
 
 
 def test_audio_without_an_entry_before_it_is_refused() -> None:

@@ -459,7 +459,9 @@ class Playout(_message.Message):
     KEPT_SEQUENCE_FIELD_NUMBER: _builtins.int
     ON_HOLD_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
-    """Required. Caller offset of the gateway's clock."""
+    """Required. Caller offset of the gateway's clock, or less: everything that the caller did before it
+    was sent. Behind a replay it says how long the caller has been silent since.
+    """
     played_offset: _builtins.int
     """Required. Bot offset behind the last sample played."""
     buffered_offset: _builtins.int
