@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from orchestrator import events
+from orchestrator.conversation import Conversation
 from orchestrator.turns import NOT_CAUGHT
 from tests.chaos.joined import Joined
 from tests.orchestrator.driver import WALL_OFFSET, answers
@@ -29,7 +31,7 @@ from voicemesh.journal import ReplyState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.commands import Think
+    from orchestrator.commands import Command, Think
     from tests.orchestrator.driver import Script
     from tests.orchestrator.model_senses import Line
 
@@ -276,21 +278,23 @@ def test_no_orchestrator_for_good_is_an_apology_and_a_whole_record() -> None:
     world.check()
 
 
-def test_what_kills_every_orchestrator_is_left_out_and_the_call_goes_on() -> None:
+def test_what_kills_every_orchestrator_is_left_out_and_the_call_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     acts = [says("hello"), says("abracadabra"), says("are you there"), quiet]
     world = Joined(Bot.model_validate({"name": "desk"}))
     deaths = 0
+    handle = Conversation.handle
 
-    def watch() -> None:
+    def handle_or_die(self: Conversation, event: events.Event, now: float) -> list[Command]:
         nonlocal deaths
-        utterance = world.replica.conversation._hearing.utterance if world.replica else None
-        if utterance is not None and "abracadabra" in utterance.text:
-            deaths += 1
-            next(wire for wire in world.wires if wire.replica is world.replica).die()
-        if not world.phone.said_bye:
-            world.clock.after(0.001, watch)
+        if not (isinstance(event, events.Recognised) and "abracadabra" in event.text):
+            return handle(self, event, now)
+        deaths += 1
+        next(one for one in world.wires if one.replica and one.replica.conversation is self).die()
+        return []
 
-    watch()
+    monkeypatch.setattr(Conversation, "handle", handle_or_die)
     world.open()
     for act in acts:
         act(world)
