@@ -63,7 +63,9 @@ class Reluctant(call_pb2_grpc.CallServiceServicer):
     ) -> AsyncIterator[call_pb2.ConverseResponse]:
         self.opened += 1
         if self.opened <= self.breaks:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+            # As a dead gateway looks, and as an Envoy that resets a stream does.
+            code = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)[self.opened % 2]
+            await context.abort(code, "broken")
         yield call_pb2.ConverseResponse(started=call_pb2.Started(call_id=str(self.opened)))
 
 

@@ -40,6 +40,9 @@ def from_rpc(error: grpc.aio.AioRpcError, target: str) -> errors.VoicemeshError:
         # Nobody of ours said this: the target is wrong, or something between is gone.
         message = f"{target}: {message}"
     kind = _KINDS_BY_REASON.get(reason) or _KINDS.get(code, errors.VoicemeshError)
+    if not reason and code is grpc.StatusCode.INTERNAL:
+        # The transport's: a stream that was reset, as by an Envoy whose upstream died.
+        kind = errors.Unavailable
     # Subclasses build their message from parts, which crossed the wire already joined.
     known = kind.__new__(kind)
     errors.VoicemeshError.__init__(known, message, reason=reason or code.name)

@@ -6,7 +6,8 @@ from hypothesis import given, strategies as st
 from voicemesh.chaos.plan import ENVOYS, Kind, Target, plan
 from voicemesh.errors import InvalidInput
 
-kinds = st.lists(st.sampled_from(sorted(set(Kind) - {Kind.TOOL})), min_size=1, unique=True)
+UNPLANNED = {Kind.TOOL, Kind.PROVIDER}
+kinds = st.lists(st.sampled_from(sorted(set(Kind) - UNPLANNED)), min_size=1, unique=True)
 targets = st.lists(st.sampled_from(sorted(set(Target) - ENVOYS)), min_size=1, unique=True)
 
 
@@ -42,6 +43,7 @@ def test_an_envoy_has_no_event_loop_to_block() -> None:
         plan(5, 100, 2, [Kind.LOOP], [Target.EDGE])
 
 
-def test_kills_at_tools_are_at_no_time_of_the_plans() -> None:
-    assert plan(6, 60, 2, [Kind.TOOL], list(Target)) == ()
-    assert Kind.TOOL not in {each.kind for each in plan(6, 60, 2, list(Kind), list(Target))}
+@pytest.mark.parametrize("kind", sorted(UNPLANNED))
+def test_what_strikes_by_occasion_is_at_no_time_of_the_plans(kind: Kind) -> None:
+    assert plan(6, 60, 2, [kind], list(Target)) == ()
+    assert kind not in {each.kind for each in plan(6, 60, 2, list(Kind), list(Target))}
