@@ -86,7 +86,8 @@ class Bridge:
         if not self._downlink.last_entry.WhichOneof("event"):
             # No journal, so no session that could go on from it: the next one begins anew.
             return
-        spoken = not isinstance(taken[0], reports.Wished)
+        first = taken[0]
+        spoken = not isinstance(first, reports.Wished) or first.wish is reports.Wish.HEAR
         unheard = journal_pb2.CallerUnheard(
             turn=self._downlink.newest_turn + 1 if spoken else 0,
             start_offset=taken[0].offset,

@@ -51,6 +51,8 @@ class CallFacts:
     """Zone that the call must not leave; empty where there are none."""
     edge: str = ""
     """Edge Envoy that let the caller in, ``region/name``; empty if none did."""
+    text: bool = False
+    """Whether its leg is of text: the carrier hears and speaks."""
 
     @property
     def last_epoch(self) -> int:
@@ -79,6 +81,7 @@ def open_request(
             played_offset=standing.played_offset,
             tells_kept=True,
             takes_batches=True,
+            text=facts.text,
         )
     )
 
@@ -138,6 +141,10 @@ def _wished(report: reports.Wished) -> _Request:
             command.transfer_target = report.argument
         case reports.Wish.HANG_UP:
             command.hang_up = True
+        case reports.Wish.HEAR:
+            command.hear = report.argument
+        case reports.Wish.HUSH:
+            command.hush = report.argument
     return _Request(command=command)
 
 

@@ -66,7 +66,7 @@ class WindowHeard:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationWished:
-    """An application asks for something."""
+    """An application asks for something, or a leg of text tells what the caller said."""
 
     key: str
     wish: Wish
@@ -217,7 +217,13 @@ class ByeSaid:
 
 ActionTold: TypeAlias = HangUpTold | TransferTold | DigitsTold
 LegEvent: TypeAlias = (
-    CallerSounded | CallerPressed | PlaybackLagged | HoldSet | CallerLeft | CallerMoved
+    CallerSounded
+    | CallerPressed
+    | ApplicationWished
+    | PlaybackLagged
+    | HoldSet
+    | CallerLeft
+    | CallerMoved
 )
 LinkEvent: TypeAlias = (
     LinkReady
@@ -234,6 +240,4 @@ LinkEvent: TypeAlias = (
     | ByeSaid
 )
 ApplicationEvent: TypeAlias = MuteSet | HoldSet | SoundGiven | DigitsGiven
-Event: TypeAlias = (
-    LegEvent | WindowHeard | ApplicationWished | ApplicationEvent | Ticked | LinkEvent
-)
+Event: TypeAlias = LegEvent | WindowHeard | ApplicationEvent | Ticked | LinkEvent

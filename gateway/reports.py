@@ -20,6 +20,10 @@ class Wish(StrEnum):
     SAY = "say"
     HANG_UP = "hang_up"
     TRANSFER = "transfer"
+    HEAR = "hear"
+    """From a leg of text: what the caller said."""
+    HUSH = "hush"
+    """From a leg of text: the caller spoke over the bot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Wished:
     wish: Wish
     """What."""
     argument: str
-    """The words to say, or the transfer's target."""
+    """The words to say or to be heard, or the transfer's target."""
 
 
 @dataclass(frozen=True, slots=True)

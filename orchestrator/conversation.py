@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from voicemesh.journal import Memory
 
 LONGEST = "longest"
+_COMMANDS = {"hear": Turns.told, "hush": Turns.hushed}
+"""What a leg of text tells; whatever else comes so is an application's wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class CallFacts:
     variables: tuple[tuple[str, str], ...] = ()
     buffered_offset: int = 0
     played_offset: int = 0
+    text: bool = False
+    """Whether the leg is of text: it speaks what is shown."""
     tells_kept: bool = False
     """Whether the gateway says when it has kept a tool's intent."""
     takes_batches: bool = False
@@ -242,7 +246,7 @@ class Conversation:
 
     def _commanded(self, event: events.Commanded) -> None:
         self._ledger.receive(event.offset + 1)
-        self._turns.commanded(event)
+        _COMMANDS.get(event.kind, Turns.commanded)(self._turns, event)
 
     def _caller_gone(self, event: events.CallerGone) -> None:
         self._ledger.receive(event.offset + 1)

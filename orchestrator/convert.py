@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_NAME = 64
+HEAR, HUSH = "hear", "hush"
 MAX_ADDRESS = 128
 MAX_WORDS = 2000
 MAX_CHUNK_SECONDS = 1
@@ -60,6 +61,7 @@ def facts(opening: session_pb2.Open, replica: str) -> CallFacts:
         variables=tuple(sorted(opening.variables.items())),
         buffered_offset=opening.buffered_offset,
         played_offset=opening.played_offset,
+        text=opening.text,
         tells_kept=opening.tells_kept,
         takes_batches=opening.takes_batches,
     )
@@ -128,6 +130,11 @@ def _command(message: session_pb2.Command) -> events.Commanded:
         case "transfer_target":
             target = _text("command.transfer_target", message.transfer_target, MAX_ADDRESS)
             return events.Commanded(message.offset, key, TRANSFER, target)
+        case "hear":
+            words = _text("command.hear", message.hear, MAX_WORDS)
+            return events.Commanded(message.offset, key, HEAR, words)
+        case "hush":
+            return events.Commanded(message.offset, key, HUSH, message.hush[:MAX_WORDS])
         case _:
             raise InvalidInput("command", "is empty: set exactly one field")
 

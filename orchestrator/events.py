@@ -71,7 +71,10 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class Commanded:
-    """An application asks for something: ``kind`` is say, hang_up or transfer."""
+    """An application asks for something: ``kind`` is say, hang_up or transfer.
+
+    From a leg of text: hear (what the caller said) or hush (what was heard of the bot until then).
+    """
 
     offset: int
     key: str

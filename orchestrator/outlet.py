@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import grpc.aio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
 
 
 MessageT = TypeVar("MessageT")
@@ -47,6 +47,11 @@ class Outlet(Generic[MessageT]):
         """Half-close the stream behind what was put."""
         self._closed = True
         self._changed.set()
+
+    async def messages(self) -> AsyncIterator[MessageT]:
+        """Give everything until `close`, to whoever is no stream."""
+        while await self._something():
+            yield self._waiting.popleft()
 
     async def drain(self, stream: Writable) -> None:
         """Write everything until `close`; why a write failed is told to whoever reads."""

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from orchestrator import commands, events
+from orchestrator.heard import SECONDS_PER_CHARACTER
 from orchestrator.hops import metadata, served
 from orchestrator.outlet import Outlet
 from voicemesh import telemetry
@@ -49,6 +50,9 @@ LASTING = frozenset(
 """Asking the same engine the same thing again would give the same."""
 LASTING_REASONS = frozenset({"NO_WORDS", "NO_AUDIO"})
 
+HUM = b"\x50\x00"
+"""A sample of what nobody hears, loud enough not to count as a failure."""
+LEAST_SECONDS = 0.3
 OUTLET_LIMIT = 2048
 """Messages waiting for an adapter; more, and it counts as gone."""
 
@@ -236,6 +240,22 @@ class Voice(_Streams[int]):
         finally:
             writer.cancel()
             call.cancel()
+
+
+class SilentVoice(Voice):
+    """Speaks to a leg of text, which speaks by itself: sentences only take their time."""
+
+    async def _answers(self, outlet: Outlet[synthesis.SynthesizeRequest], speech: int) -> Source:
+        rate = self._config.format.sample_rate_hertz
+        async for request in outlet.messages():
+            if not request.HasField("sentence"):
+                continue
+            sentence = request.sentence
+            samples = int(max(LEAST_SECONDS, len(sentence.text) * SECONDS_PER_CHARACTER) * rate)
+            yield events.SentenceSounding(speech, sentence.sentence, 0.0)
+            for begin in range(0, samples, rate):
+                yield events.SoundArrived(speech, HUM * min(rate, samples - begin))
+            yield events.SentenceSounded(speech, sentence.sentence)
 
 
 def _sound(speech: int, response: synthesis.SynthesizeResponse) -> events.Event | None:

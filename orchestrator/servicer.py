@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator import convert
 from orchestrator.built_in import bot_in_charge
 from orchestrator.conversation import CallFacts, Conversation
-from orchestrator.senses import Ear, Mind, Voice
+from orchestrator.senses import Ear, Mind, SilentVoice, Voice
 from orchestrator.session import Senses, Session, now
 from orchestrator.standing import Standings
 from voicemesh import telemetry
@@ -132,10 +132,11 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             raise InvalidInput("open.format", f"the journal counts at {limit} hertz", limit=limit)
         wall_offset = time.time() - now()
         conversation = Conversation(bot, facts, memory, wall_offset, self._standings)
+        voice = SilentVoice if facts.text else Voice
         senses = Senses(
             Ear(self._way, facts.call_id, facts.rate, bot.language, facts.residency),
             Mind(self._brains[bot.brain.kind], bot, self._way.pulse),
-            Voice(self._way, facts.call_id, facts.rate, bot, facts.residency),
+            voice(self._way, facts.call_id, facts.rate, bot, facts.residency),
             self._tools,
         )
         ready = session_pb2.Ready(

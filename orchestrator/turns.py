@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import built_in
-from orchestrator.commands import GoAway, Leave
+from orchestrator.commands import GoAway, Leave, Show
 from orchestrator.digits import DIGITS
 from orchestrator.endpointing import has_words
 from orchestrator.silence import SILENCE
@@ -127,6 +127,34 @@ class Turns:
             self._parts.digits.hold()
         elif self._enter_digits():
             self._reply(self._memory.turns[-1].number)
+
+    def told(self, event: Commanded) -> None:
+        """Take what the caller said, in words: a turn, unless the journal has it already."""
+        self._commit_soon(event.offset + 1)
+        if event.offset < self._memory.said_offset:
+            return
+        while self._enter_digits():
+            pass
+        if self._parts.floor.bot_has_it:
+            self._parts.floor.cut_off()
+        number = self._next_turn()
+        self._dealt_with = max(self._dealt_with, event.offset + 1)
+        said = journal_pb2.CallerSaid(
+            turn=number,
+            text=event.argument,
+            start_offset=event.offset,
+            end_offset=event.offset + 1,
+        )
+        self._ledger.write("caller_said", said, self._reflected(event.offset + 1))
+        self._ledger.emit(Show(False, event.argument, True, number, event.offset))
+        self._reply(number)
+
+    def hushed(self, event: Commanded) -> None:
+        """Have the bot fall silent: the caller spoke over it."""
+        self._commit_soon(event.offset + 1)
+        repeated = event.offset <= self._memory.barge_in_offset
+        if self._parts.floor.bot_has_it and not repeated:
+            self._parts.floor.cut_off()
 
     def commanded(self, event: Commanded) -> None:
         """Do what an application asks for."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from gateway import commands as do, events as on, metrics
 from gateway.legs.voice import CarrierVoice
 from gateway.playout import LEAD_SECONDS
+from gateway.reports import Wish
 from voicemesh import telemetry
 from voicemesh.audio import Decoder
 from voicemesh.carriers.dialect import (
     Began,
     Command,
     HangUp,
+    Hushed,
     Marks,
     Press,
     Pressed,
@@ -22,6 +24,7 @@ from voicemesh.carriers.dialect import (
     Show,
     Sounded,
     Stopped,
+    Told,
 )
 from voicemesh.errors import DeadlineMissed, OutOfOrder, Refused, VoicemeshError
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from gateway.legs.beyond import Beyond
     from voicemesh.carriers.dialect import Application, Dialect, Event, Frame
 
+MAX_HEARD = 2000
+"""Characters of what was heard of the bot."""
 MAX_WAITING_BYTES = 1024 * 1024
 """What may wait for the next tick."""
 EARLY_SECONDS = 5.0
@@ -117,6 +122,7 @@ class CarrierLeg:
         self._waiting: list[Frame | Event] = []
         self._waiting_bytes = 0
         self._left: on.CallerLeft | None = None
+        self._wishes = 0
         self._heard_at = clock()
         self._unread_since: float | None = None
         self._lag = 0.0 if dialect.capabilities.marks is not Marks.NONE else _UNMARKED_SECONDS
@@ -180,6 +186,9 @@ class CarrierLeg:
         elif now - self._unread_since >= limit:
             return Refused(f"nothing was read for {limit:g} s", reason="NOT_READ", limit=limit)
         limit = self._patience.idle_seconds
+        # A caller who is silent sends no words either; the bot asks after them.
+        if self._dialect.capabilities.speaks:
+            return None
         if now - self._heard_at >= limit:
             return DeadlineMissed(f"nothing came for {limit:g} s", reason="IDLE", limit=limit)
         return None
@@ -227,6 +236,8 @@ class CarrierLeg:
         match event:
             case Pressed(digit):
                 yield on.CallerPressed(digit)
+            case Told() | Hushed():
+                yield self._in_words(event)
             case Reached(name):
                 lag = self._voice.reached(name, self._clock())
                 if lag is not None:
@@ -239,9 +250,18 @@ class CarrierLeg:
             case Began():
                 raise OutOfOrder("start", "came a second time")
 
+    def _in_words(self, event: Told | Hushed) -> on.ApplicationWished:
+        self._wishes += 1
+        key = f"leg-{self._wishes}"
+        if isinstance(event, Told):
+            return on.ApplicationWished(key, Wish.HEAR, event.text)
+        return on.ApplicationWished(key, Wish.HUSH, event.heard[:MAX_HEARD])
+
     # What is given.
 
     def _voiced(self, command: do.Play | do.Clear | do.Rest, now: float) -> Iterable[Command]:
+        if self._dialect.capabilities.speaks:
+            return ()
         match command:
             case do.Play(chunk):
                 return self._voice.play(chunk, now)

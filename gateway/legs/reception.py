@@ -216,6 +216,7 @@ class Guest:
             callee,
             route.variables,
             route.call_id or new_call_id(gateway.tag),
+            text=self._dialect.capabilities.speaks,
             placed=route.placed,
             number=route.number,
         )

@@ -12,6 +12,7 @@ from voicemesh.carriers.auth.genesys import genesys
 from voicemesh.carriers.auth.request import Request, Seen
 from voicemesh.carriers.auth.twilio import twilio
 from voicemesh.carriers.dialect import Transport
+from voicemesh.carriers.relay import RELAYS
 from voicemesh.carriers.table import DIALECTS
 from voicemesh.errors import (
     Denied,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from voicemesh.errors import VoicemeshError
 
 PREFIX = "/carriers/"
+_SOCKETS = {**DIALECTS, **RELAYS}
 MAX_FIELDS = 64
 """What a socket's address may tell, at most."""
 _STATUS: Mapping[type[VoicemeshError], HTTPStatus] = {
@@ -62,7 +64,7 @@ class Upgrades:
         """Return carrier and bot; raise NotFound, or Denied for a wrong or missing proof."""
         url = urlsplit(path)
         name, _, bot = url.path.removeprefix(PREFIX).partition("/")
-        dialect = DIALECTS.get(name) if url.path.startswith(PREFIX) else None
+        dialect = _SOCKETS.get(name) if url.path.startswith(PREFIX) else None
         if dialect is None or dialect.transport is not Transport.WEBSOCKET:
             raise NotFound(f"there is only {PREFIX} with one of {', '.join(_known())} behind it")
         asked = _query(url.query)
@@ -85,7 +87,7 @@ class Upgrades:
 def carrier_in(path: str) -> str:
     """Return the carrier that a path names, for a metric; `unknown` for any other."""
     name = urlsplit(path).path.removeprefix(PREFIX).partition("/")[0]
-    return name if name in DIALECTS else "unknown"
+    return name if name in _SOCKETS else "unknown"
 
 
 def http_status(error: VoicemeshError) -> HTTPStatus:
@@ -113,7 +115,7 @@ def _checks(settings: GatewaySettings, twilio_token: SecretStr) -> Mapping[str, 
     """Return how carriers' upgrades prove where they come from, where that is set up."""
     checks: dict[str, Check] = {}
     if twilio_token.get_secret_value():
-        checks["twilio"] = twilio(twilio_token)
+        checks["twilio"] = checks["twilio-relay"] = twilio(twilio_token)
     if settings.genesys_api_key.get_secret_value():
         secret = settings.genesys_client_secret
         checks["audiohook"] = genesys(settings.genesys_api_key, secret, Seen())
@@ -130,4 +132,4 @@ def _as_socket(url: str) -> str:
 
 
 def _known() -> list[str]:
-    return [name for name, row in DIALECTS.items() if row.transport is Transport.WEBSOCKET]
+    return [name for name, row in _SOCKETS.items() if row.transport is Transport.WEBSOCKET]

@@ -192,6 +192,42 @@ def test_contract_is_kept_whatever_happens(
     check_the_end(world)
 
 
+TELLINGS = st.lists(
+    st.one_of(
+        st.tuples(st.just("hear"), st.sampled_from(WORDS)),
+        st.tuples(st.just("hush"), st.just("This is")),
+        *(
+            ACTIONS[name][1].map(lambda value, name=name: (name, value))  # type: ignore[misc]
+            for name in ("wait", "wait", "press", "crash", "stray")
+        ),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(bot=BOTS, happenings=TELLINGS)
+def test_a_leg_of_text_is_heard_word_by_word(
+    bot: dict[str, Any], happenings: list[tuple[str, Any]]
+) -> None:
+    """What callers tell in words is in the journal once, in order, whoever dies."""
+    world = make_world(bot | {"keypad": {"most_digits": 1}})
+    world.open()
+    heard = []
+    for number, (name, value) in enumerate(happenings):
+        if name in ACTIONS:
+            ACTIONS[name][0](world, value)
+        elif not world.gateway.over:
+            world.gateway.application_asks(f"leg-{number}", name, value)
+            heard += [value] if name == "hear" else []
+    calm_down(world)
+    check_the_end(world)
+    # What the bot ended the call before it could be told is nobody's.
+    assert world.caller_text == heard[: len(world.caller_text)]
+    ended_by_bot = world.memory.end_reason != "caller_hung_up"
+    assert ended_by_bot or world.caller_text == heard
+
+
 def calm_down(world: World) -> None:
     """Let everything that is under way come to its end, and hang up."""
     world.until_quiet()

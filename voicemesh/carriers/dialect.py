@@ -71,6 +71,21 @@ class Pressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the caller said, in words: from a carrier that hears by itself."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """The caller spoke over the bot, and a carrier that speaks by itself has fallen silent."""
+
+    heard: str
+    """What of its words the caller heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """A mark was reached. Says nothing of playback if the carrier also tells this for a clear."""
 
@@ -96,7 +111,7 @@ class Respond:
     frame: Frame
 
 
-Event: TypeAlias = Began | Sounded | Pressed | Reached | Emptied | Stopped | Respond
+Event: TypeAlias = Began | Sounded | Pressed | Told | Hushed | Reached | Emptied | Stopped | Respond
 
 
 # What an application wants.
@@ -205,6 +220,8 @@ class Capabilities:
     """Whether there is a message that ends the call; if not, closing the socket does."""
     shows: bool = False
     """Whether it has somebody to show words to."""
+    speaks: bool = False
+    """Whether it hears and speaks by itself: words go both ways, and no sound."""
     frame_ms: int = 20
     """Audio in one message of ours, at least; a last shorter one is filled up with silence if
     `whole_frames` is set."""

@@ -29,7 +29,7 @@ from voicemesh.api.journal.v1 import journal_pb2 as voicemesh_dot_api_dot_journa
 from voicemesh.api.journal.v1 import turn_pb2 as voicemesh_dot_api_dot_journal_dot_v1_dot_turn__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&voicemesh/api/session/v1/session.proto\x12\x18voicemesh.api.session.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a\"voicemesh/api/journal/v1/hop.proto\x1a&voicemesh/api/journal/v1/journal.proto\x1a#voicemesh/api/journal/v1/turn.proto\"\xc5\x04\n\nRunRequest\x12.\n\x04open\x18\x01 \x01(\x0b\x32\x1e.voicemesh.api.session.v1.OpenH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12\x41\n\x0espeech_started\x18\x03 \x01(\x0b\x32\'.voicemesh.api.session.v1.SpeechStartedH\x00\x12=\n\x0cspeech_ended\x18\x04 \x01(\x0b\x32%.voicemesh.api.session.v1.SpeechEndedH\x00\x12\x34\n\x07playout\x18\x05 \x01(\x0b\x32!.voicemesh.api.session.v1.PlayoutH\x00\x12\x35\n\x08\x62\x61rge_in\x18\x06 \x01(\x0b\x32!.voicemesh.api.session.v1.BargeInH\x00\x12.\n\x04\x64tmf\x18\x07 \x01(\x0b\x32\x1e.voicemesh.api.session.v1.DtmfH\x00\x12\x34\n\x07\x63ommand\x18\x08 \x01(\x0b\x32!.voicemesh.api.session.v1.CommandH\x00\x12\x39\n\ncall_ended\x18\t \x01(\x0b\x32#.voicemesh.api.session.v1.CallEndedH\x00\x12\x37\n\x05\x62\x61tch\x18\n \x01(\x0b\x32&.voicemesh.api.session.v1.RequestBatchH\x00\x42\t\n\x07message\"F\n\x0cRequestBatch\x12\x36\n\x08requests\x18\x01 \x03(\x0b\x32$.voicemesh.api.session.v1.RunRequest\"\xc2\x05\n\x0bRunResponse\x12\x30\n\x05ready\x18\x01 \x01(\x0b\x32\x1f.voicemesh.api.session.v1.ReadyH\x00\x12\x34\n\x07journal\x18\x02 \x01(\x0b\x32!.voicemesh.api.session.v1.JournalH\x00\x12\x33\n\x05\x61udio\x18\x03 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12,\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x1d.voicemesh.api.session.v1.AckH\x00\x12\x30\n\x05\x66lush\x18\x05 \x01(\x0b\x32\x1f.voicemesh.api.session.v1.FlushH\x00\x12\x33\n\x07play_on\x18\x06 \x01(\x0b\x32 .voicemesh.api.session.v1.PlayOnH\x00\x12:\n\ntranscript\x18\x07 \x01(\x0b\x32$.voicemesh.api.session.v1.TranscriptH\x00\x12\x32\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32 .voicemesh.api.session.v1.ActionH\x00\x12;\n\x0bturn_report\x18\t \x01(\x0b\x32$.voicemesh.api.journal.v1.TurnReportH\x00\x12\x33\n\x07go_away\x18\n \x01(\x0b\x32 .voicemesh.api.session.v1.GoAwayH\x00\x12,\n\x03\x62ye\x18\x0b \x01(\x0b\x32\x1d.voicemesh.api.session.v1.ByeH\x00\x12\x38\n\x05\x62\x61tch\x18\x0c \x01(\x0b\x32\'.voicemesh.api.session.v1.ResponseBatchH\x00\x12,\n\x03hop\x18\r \x01(\x0b\x32\x1d.voicemesh.api.journal.v1.HopH\x00\x42\t\n\x07message\"I\n\rResponseBatch\x12\x38\n\tresponses\x18\x01 \x03(\x0b\x32%.voicemesh.api.session.v1.RunResponse\"\xc4\x03\n\x04Open\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0b\n\x03\x62ot\x18\x04 \x01(\t\x12\x33\n\x06\x66ormat\x18\x05 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x06 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x07 \x01(\t\x12\x11\n\tresidency\x18\x08 \x01(\t\x12@\n\tvariables\x18\t \x03(\x0b\x32-.voicemesh.api.session.v1.Open.VariablesEntry\x12\x30\n\x07journal\x18\n \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12\x15\n\rcaller_offset\x18\x0b \x01(\x03\x12\x17\n\x0f\x62uffered_offset\x18\x0c \x01(\x03\x12\x15\n\rplayed_offset\x18\r \x01(\x03\x12\x12\n\ntells_kept\x18\x0e \x01(\x08\x12\x15\n\rtakes_batches\x18\x0f \x01(\x08\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\rSpeechStarted\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\"1\n\x0bSpeechEnded\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x12\n\nend_offset\x18\x02 \x01(\x03\"q\n\x07Playout\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x15\n\rplayed_offset\x18\x02 \x01(\x03\x12\x17\n\x0f\x62uffered_offset\x18\x03 \x01(\x03\x12\x15\n\rkept_sequence\x18\x04 \x01(\x03\x12\x0f\n\x07on_hold\x18\x05 \x01(\x08\"/\n\x07\x42\x61rgeIn\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x14\n\x0cheard_offset\x18\x02 \x01(\x03\"%\n\x04\x44tmf\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\r\n\x05\x64igit\x18\x02 \x01(\t\"n\n\x07\x43ommand\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x03say\x18\x03 \x01(\tH\x00\x12\x11\n\x07hang_up\x18\x04 \x01(\x08H\x00\x12\x19\n\x0ftransfer_target\x18\x05 \x01(\tH\x00\x42\t\n\x07\x63ommand\"+\n\tCallEnded\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"e\n\x05Ready\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x15\n\rwanted_offset\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x15\n\rtakes_batches\x18\x05 \x01(\x08\";\n\x07Journal\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\"8\n\x03\x41\x63k\x12\x17\n\x0freceived_offset\x18\x01 \x01(\x03\x12\x18\n\x10\x63ommitted_offset\x18\x02 \x01(\x03\"1\n\x05\x46lush\x12\x14\n\x0cstart_offset\x18\x01 \x01(\x03\x12\x12\n\nend_offset\x18\x02 \x01(\x03\"\x08\n\x06PlayOn\"Z\n\nTranscript\x12\x0b\n\x03\x62ot\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\"\xdf\x01\n\x06\x41\x63tion\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_offset\x18\x02 \x01(\x03\x12\x33\n\x07hang_up\x18\x03 \x01(\x0b\x32 .voicemesh.api.session.v1.HangUpH\x00\x12\x36\n\x08transfer\x18\x04 \x01(\x0b\x32\".voicemesh.api.session.v1.TransferH\x00\x12;\n\x0bsend_digits\x18\x05 \x01(\x0b\x32$.voicemesh.api.session.v1.SendDigitsH\x00\x42\x08\n\x06\x61\x63tion\"\x08\n\x06HangUp\"\x1a\n\x08Transfer\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"5\n\x06GoAway\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x03\x42ye\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.voicemesh.api.session.v1.ByeReason*y\n\tByeReason\x12\x1a\n\x16\x42YE_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42YE_REASON_CALL_ENDED\x10\x01\x12\x19\n\x15\x42YE_REASON_SUPERSEDED\x10\x02\x12\x1a\n\x16\x42YE_REASON_HANDED_OVER\x10\x03\x32h\n\x0eSessionService\x12V\n\x03Run\x12$.voicemesh.api.session.v1.RunRequest\x1a%.voicemesh.api.session.v1.RunResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&voicemesh/api/session/v1/session.proto\x12\x18voicemesh.api.session.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\"voicemesh/api/audio/v1/audio.proto\x1a\"voicemesh/api/journal/v1/hop.proto\x1a&voicemesh/api/journal/v1/journal.proto\x1a#voicemesh/api/journal/v1/turn.proto\"\xc5\x04\n\nRunRequest\x12.\n\x04open\x18\x01 \x01(\x0b\x32\x1e.voicemesh.api.session.v1.OpenH\x00\x12\x33\n\x05\x61udio\x18\x02 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12\x41\n\x0espeech_started\x18\x03 \x01(\x0b\x32\'.voicemesh.api.session.v1.SpeechStartedH\x00\x12=\n\x0cspeech_ended\x18\x04 \x01(\x0b\x32%.voicemesh.api.session.v1.SpeechEndedH\x00\x12\x34\n\x07playout\x18\x05 \x01(\x0b\x32!.voicemesh.api.session.v1.PlayoutH\x00\x12\x35\n\x08\x62\x61rge_in\x18\x06 \x01(\x0b\x32!.voicemesh.api.session.v1.BargeInH\x00\x12.\n\x04\x64tmf\x18\x07 \x01(\x0b\x32\x1e.voicemesh.api.session.v1.DtmfH\x00\x12\x34\n\x07\x63ommand\x18\x08 \x01(\x0b\x32!.voicemesh.api.session.v1.CommandH\x00\x12\x39\n\ncall_ended\x18\t \x01(\x0b\x32#.voicemesh.api.session.v1.CallEndedH\x00\x12\x37\n\x05\x62\x61tch\x18\n \x01(\x0b\x32&.voicemesh.api.session.v1.RequestBatchH\x00\x42\t\n\x07message\"F\n\x0cRequestBatch\x12\x36\n\x08requests\x18\x01 \x03(\x0b\x32$.voicemesh.api.session.v1.RunRequest\"\xc2\x05\n\x0bRunResponse\x12\x30\n\x05ready\x18\x01 \x01(\x0b\x32\x1f.voicemesh.api.session.v1.ReadyH\x00\x12\x34\n\x07journal\x18\x02 \x01(\x0b\x32!.voicemesh.api.session.v1.JournalH\x00\x12\x33\n\x05\x61udio\x18\x03 \x01(\x0b\x32\".voicemesh.api.audio.v1.AudioChunkH\x00\x12,\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x1d.voicemesh.api.session.v1.AckH\x00\x12\x30\n\x05\x66lush\x18\x05 \x01(\x0b\x32\x1f.voicemesh.api.session.v1.FlushH\x00\x12\x33\n\x07play_on\x18\x06 \x01(\x0b\x32 .voicemesh.api.session.v1.PlayOnH\x00\x12:\n\ntranscript\x18\x07 \x01(\x0b\x32$.voicemesh.api.session.v1.TranscriptH\x00\x12\x32\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32 .voicemesh.api.session.v1.ActionH\x00\x12;\n\x0bturn_report\x18\t \x01(\x0b\x32$.voicemesh.api.journal.v1.TurnReportH\x00\x12\x33\n\x07go_away\x18\n \x01(\x0b\x32 .voicemesh.api.session.v1.GoAwayH\x00\x12,\n\x03\x62ye\x18\x0b \x01(\x0b\x32\x1d.voicemesh.api.session.v1.ByeH\x00\x12\x38\n\x05\x62\x61tch\x18\x0c \x01(\x0b\x32\'.voicemesh.api.session.v1.ResponseBatchH\x00\x12,\n\x03hop\x18\r \x01(\x0b\x32\x1d.voicemesh.api.journal.v1.HopH\x00\x42\t\n\x07message\"I\n\rResponseBatch\x12\x38\n\tresponses\x18\x01 \x03(\x0b\x32%.voicemesh.api.session.v1.RunResponse\"\xd2\x03\n\x04Open\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0b\n\x03\x62ot\x18\x04 \x01(\t\x12\x33\n\x06\x66ormat\x18\x05 \x01(\x0b\x32#.voicemesh.api.audio.v1.AudioFormat\x12\x0e\n\x06\x63\x61ller\x18\x06 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x07 \x01(\t\x12\x11\n\tresidency\x18\x08 \x01(\t\x12@\n\tvariables\x18\t \x03(\x0b\x32-.voicemesh.api.session.v1.Open.VariablesEntry\x12\x30\n\x07journal\x18\n \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\x12\x15\n\rcaller_offset\x18\x0b \x01(\x03\x12\x17\n\x0f\x62uffered_offset\x18\x0c \x01(\x03\x12\x15\n\rplayed_offset\x18\r \x01(\x03\x12\x12\n\ntells_kept\x18\x0e \x01(\x08\x12\x15\n\rtakes_batches\x18\x0f \x01(\x08\x12\x0c\n\x04text\x18\x10 \x01(\x08\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\rSpeechStarted\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x03\"1\n\x0bSpeechEnded\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x12\n\nend_offset\x18\x02 \x01(\x03\"q\n\x07Playout\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x15\n\rplayed_offset\x18\x02 \x01(\x03\x12\x17\n\x0f\x62uffered_offset\x18\x03 \x01(\x03\x12\x15\n\rkept_sequence\x18\x04 \x01(\x03\x12\x0f\n\x07on_hold\x18\x05 \x01(\x08\"/\n\x07\x42\x61rgeIn\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x14\n\x0cheard_offset\x18\x02 \x01(\x03\"%\n\x04\x44tmf\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\r\n\x05\x64igit\x18\x02 \x01(\t\"\x8e\x01\n\x07\x43ommand\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x03say\x18\x03 \x01(\tH\x00\x12\x11\n\x07hang_up\x18\x04 \x01(\x08H\x00\x12\x19\n\x0ftransfer_target\x18\x05 \x01(\tH\x00\x12\x0e\n\x04hear\x18\x06 \x01(\tH\x00\x12\x0e\n\x04hush\x18\x07 \x01(\tH\x00\x42\t\n\x07\x63ommand\"+\n\tCallEnded\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"e\n\x05Ready\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x15\n\rwanted_offset\x18\x02 \x01(\x03\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x15\n\rtakes_batches\x18\x05 \x01(\x08\";\n\x07Journal\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.voicemesh.api.journal.v1.Entry\"8\n\x03\x41\x63k\x12\x17\n\x0freceived_offset\x18\x01 \x01(\x03\x12\x18\n\x10\x63ommitted_offset\x18\x02 \x01(\x03\"1\n\x05\x46lush\x12\x14\n\x0cstart_offset\x18\x01 \x01(\x03\x12\x12\n\nend_offset\x18\x02 \x01(\x03\"\x08\n\x06PlayOn\"Z\n\nTranscript\x12\x0b\n\x03\x62ot\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\"\xdf\x01\n\x06\x41\x63tion\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_offset\x18\x02 \x01(\x03\x12\x33\n\x07hang_up\x18\x03 \x01(\x0b\x32 .voicemesh.api.session.v1.HangUpH\x00\x12\x36\n\x08transfer\x18\x04 \x01(\x0b\x32\".voicemesh.api.session.v1.TransferH\x00\x12;\n\x0bsend_digits\x18\x05 \x01(\x0b\x32$.voicemesh.api.session.v1.SendDigitsH\x00\x42\x08\n\x06\x61\x63tion\"\x08\n\x06HangUp\"\x1a\n\x08Transfer\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\nSendDigits\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"5\n\x06GoAway\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x03\x42ye\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.voicemesh.api.session.v1.ByeReason*y\n\tByeReason\x12\x1a\n\x16\x42YE_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42YE_REASON_CALL_ENDED\x10\x01\x12\x19\n\x15\x42YE_REASON_SUPERSEDED\x10\x02\x12\x1a\n\x16\x42YE_REASON_HANDED_OVER\x10\x03\x32h\n\x0eSessionService\x12V\n\x03Run\x12$.voicemesh.api.session.v1.RunRequest\x1a%.voicemesh.api.session.v1.RunResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OPEN_VARIABLESENTRY']._loaded_options = None
   _globals['_OPEN_VARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_BYEREASON']._serialized_start=3394
-  _globals['_BYEREASON']._serialized_end=3515
+  _globals['_BYEREASON']._serialized_start=3441
+  _globals['_BYEREASON']._serialized_end=3562
   _globals['_RUNREQUEST']._serialized_start=250
   _globals['_RUNREQUEST']._serialized_end=831
   _globals['_REQUESTBATCH']._serialized_start=833
@@ -49,47 +49,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESPONSEBATCH']._serialized_start=1614
   _globals['_RESPONSEBATCH']._serialized_end=1687
   _globals['_OPEN']._serialized_start=1690
-  _globals['_OPEN']._serialized_end=2142
-  _globals['_OPEN_VARIABLESENTRY']._serialized_start=2094
-  _globals['_OPEN_VARIABLESENTRY']._serialized_end=2142
-  _globals['_SPEECHSTARTED']._serialized_start=2144
-  _globals['_SPEECHSTARTED']._serialized_end=2197
-  _globals['_SPEECHENDED']._serialized_start=2199
-  _globals['_SPEECHENDED']._serialized_end=2248
-  _globals['_PLAYOUT']._serialized_start=2250
-  _globals['_PLAYOUT']._serialized_end=2363
-  _globals['_BARGEIN']._serialized_start=2365
-  _globals['_BARGEIN']._serialized_end=2412
-  _globals['_DTMF']._serialized_start=2414
-  _globals['_DTMF']._serialized_end=2451
-  _globals['_COMMAND']._serialized_start=2453
-  _globals['_COMMAND']._serialized_end=2563
-  _globals['_CALLENDED']._serialized_start=2565
-  _globals['_CALLENDED']._serialized_end=2608
-  _globals['_READY']._serialized_start=2610
-  _globals['_READY']._serialized_end=2711
-  _globals['_JOURNAL']._serialized_start=2713
-  _globals['_JOURNAL']._serialized_end=2772
-  _globals['_ACK']._serialized_start=2774
-  _globals['_ACK']._serialized_end=2830
-  _globals['_FLUSH']._serialized_start=2832
-  _globals['_FLUSH']._serialized_end=2881
-  _globals['_PLAYON']._serialized_start=2883
-  _globals['_PLAYON']._serialized_end=2891
-  _globals['_TRANSCRIPT']._serialized_start=2893
-  _globals['_TRANSCRIPT']._serialized_end=2983
-  _globals['_ACTION']._serialized_start=2986
-  _globals['_ACTION']._serialized_end=3209
-  _globals['_HANGUP']._serialized_start=3211
-  _globals['_HANGUP']._serialized_end=3219
-  _globals['_TRANSFER']._serialized_start=3221
-  _globals['_TRANSFER']._serialized_end=3247
-  _globals['_SENDDIGITS']._serialized_start=3249
-  _globals['_SENDDIGITS']._serialized_end=3277
-  _globals['_GOAWAY']._serialized_start=3279
-  _globals['_GOAWAY']._serialized_end=3332
-  _globals['_BYE']._serialized_start=3334
-  _globals['_BYE']._serialized_end=3392
-  _globals['_SESSIONSERVICE']._serialized_start=3517
-  _globals['_SESSIONSERVICE']._serialized_end=3621
+  _globals['_OPEN']._serialized_end=2156
+  _globals['_OPEN_VARIABLESENTRY']._serialized_start=2108
+  _globals['_OPEN_VARIABLESENTRY']._serialized_end=2156
+  _globals['_SPEECHSTARTED']._serialized_start=2158
+  _globals['_SPEECHSTARTED']._serialized_end=2211
+  _globals['_SPEECHENDED']._serialized_start=2213
+  _globals['_SPEECHENDED']._serialized_end=2262
+  _globals['_PLAYOUT']._serialized_start=2264
+  _globals['_PLAYOUT']._serialized_end=2377
+  _globals['_BARGEIN']._serialized_start=2379
+  _globals['_BARGEIN']._serialized_end=2426
+  _globals['_DTMF']._serialized_start=2428
+  _globals['_DTMF']._serialized_end=2465
+  _globals['_COMMAND']._serialized_start=2468
+  _globals['_COMMAND']._serialized_end=2610
+  _globals['_CALLENDED']._serialized_start=2612
+  _globals['_CALLENDED']._serialized_end=2655
+  _globals['_READY']._serialized_start=2657
+  _globals['_READY']._serialized_end=2758
+  _globals['_JOURNAL']._serialized_start=2760
+  _globals['_JOURNAL']._serialized_end=2819
+  _globals['_ACK']._serialized_start=2821
+  _globals['_ACK']._serialized_end=2877
+  _globals['_FLUSH']._serialized_start=2879
+  _globals['_FLUSH']._serialized_end=2928
+  _globals['_PLAYON']._serialized_start=2930
+  _globals['_PLAYON']._serialized_end=2938
+  _globals['_TRANSCRIPT']._serialized_start=2940
+  _globals['_TRANSCRIPT']._serialized_end=3030
+  _globals['_ACTION']._serialized_start=3033
+  _globals['_ACTION']._serialized_end=3256
+  _globals['_HANGUP']._serialized_start=3258
+  _globals['_HANGUP']._serialized_end=3266
+  _globals['_TRANSFER']._serialized_start=3268
+  _globals['_TRANSFER']._serialized_end=3294
+  _globals['_SENDDIGITS']._serialized_start=3296
+  _globals['_SENDDIGITS']._serialized_end=3324
+  _globals['_GOAWAY']._serialized_start=3326
+  _globals['_GOAWAY']._serialized_end=3379
+  _globals['_BYE']._serialized_start=3381
+  _globals['_BYE']._serialized_end=3439
+  _globals['_SESSIONSERVICE']._serialized_start=3564
+  _globals['_SESSIONSERVICE']._serialized_end=3668
 # @@protoc_insertion_point(module_scope)

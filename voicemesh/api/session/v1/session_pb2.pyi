@@ -321,6 +321,7 @@ class Open(_message.Message):
     PLAYED_OFFSET_FIELD_NUMBER: _builtins.int
     TELLS_KEPT_FIELD_NUMBER: _builtins.int
     TAKES_BATCHES_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required. Identity of the call, 1 to 64 characters of a-z, 0-9 and -."""
     epoch: _builtins.int
@@ -350,6 +351,11 @@ class Open(_message.Message):
     """
     takes_batches: _builtins.bool
     """Optional. Whether the gateway takes `batch`. Default false: every message comes by itself."""
+    text: _builtins.bool
+    """Optional. Whether the leg is of text: it speaks by itself what `transcript` shows, and tells what
+    the caller said by `command`. No engine is asked to speak; the audio only takes its time. Default
+    false.
+    """
     @_builtins.property
     def format(self) -> _audio_pb2.AudioFormat:
         """Required. Form of the audio both ways: LINEAR16 at 8000 or 16000."""
@@ -382,10 +388,11 @@ class Open(_message.Message):
         played_offset: _builtins.int = ...,
         tells_kept: _builtins.bool = ...,
         takes_batches: _builtins.bool = ...,
+        text: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "takes_batches", b"takes_batches", "tells_kept", b"tells_kept", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bot", b"bot", "buffered_offset", b"buffered_offset", "call_id", b"call_id", "callee", b"callee", "caller", b"caller", "caller_offset", b"caller_offset", "epoch", b"epoch", "format", b"format", "journal", b"journal", "played_offset", b"played_offset", "residency", b"residency", "takes_batches", b"takes_batches", "tells_kept", b"tells_kept", "text", b"text", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -554,6 +561,8 @@ class Command(_message.Message):
     SAY_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
     TRANSFER_TARGET_FIELD_NUMBER: _builtins.int
+    HEAR_FIELD_NUMBER: _builtins.int
+    HUSH_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
     """Required. Caller offset of the gateway's clock; unique as in SpeechStarted."""
     key: _builtins.str
@@ -564,6 +573,14 @@ class Command(_message.Message):
     """End the call when what is being said was played."""
     transfer_target: _builtins.str
     """Hand the call to this number or address."""
+    hear: _builtins.str
+    """The caller said this: from a leg of text. It is a turn, and cuts the bot off. 1 to 2000
+    characters.
+    """
+    hush: _builtins.str
+    """The caller spoke over the bot, which a leg of text has stopped already: what of its words was
+    heard, as far as the leg knows. At most 2000 characters.
+    """
     def __init__(
         self,
         *,
@@ -572,12 +589,14 @@ class Command(_message.Message):
         say: _builtins.str = ...,
         hang_up: _builtins.bool = ...,
         transfer_target: _builtins.str = ...,
+        hear: _builtins.str = ...,
+        hush: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "hang_up", b"hang_up", "say", b"say", "transfer_target", b"transfer_target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "hang_up", b"hang_up", "hear", b"hear", "hush", b"hush", "say", b"say", "transfer_target", b"transfer_target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "hang_up", b"hang_up", "key", b"key", "offset", b"offset", "say", b"say", "transfer_target", b"transfer_target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "hang_up", b"hang_up", "hear", b"hear", "hush", b"hush", "key", b"key", "offset", b"offset", "say", b"say", "transfer_target", b"transfer_target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["say", "hang_up", "transfer_target"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["say", "hang_up", "transfer_target", "hear", "hush"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
