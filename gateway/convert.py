@@ -13,6 +13,7 @@ from voicemesh.api.audio.v1 import audio_pb2
 from voicemesh.api.session.v1 import session_pb2
 from voicemesh.audio import Chunk
 from voicemesh.errors import InvalidInput
+from voicemesh.tenancy import asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +46,8 @@ class CallFacts:
     """Whether we placed the call."""
     number: str = ""
     """Entry of the numbers file that counts the call; empty if none does."""
-    tenant: str = ""
-    """Whose caller it is; empty if nobody's."""
+    tenant: str = field(default_factory=asking)
+    """Whose caller it is, by default of who asks; empty if nobody's."""
     residency: str = ""
     """Zone that the call must not leave; empty where there are none."""
     edge: str = ""

@@ -22,6 +22,7 @@ from voicemesh.api.journal.v1.journal_pb2 import REPLY_STATE_INTERRUPTED as INTE
 from voicemesh.errors import InvalidInput, VoicemeshError
 from voicemesh.journal import Entry, fold
 from voicemesh.sealing import refusal
+from voicemesh.tenancy import asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
@@ -102,8 +103,7 @@ class Claim:
 
 def context(call_id: str, start: call_pb2.Start) -> tuple[str, ...]:
     """Return what a call's memory is bound to: the call, and whose it is."""
-    # Once callers are authenticated, their tenant belongs here, not what they call themselves.
-    return "call", call_id, start.caller, start.bot
+    return "call", call_id, start.caller, start.bot, asking()
 
 
 def check(resumption: call_pb2.Resumption) -> None:

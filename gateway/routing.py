@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from voicemesh.errors import NotFound, Refused
+from voicemesh.tenancy import asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,8 @@ class Route:
     """Who calls, where the way to us tells; empty: as the leg knows."""
     callee: str = ""
     """Who was called, likewise."""
+    tenant: str = field(default_factory=asking)
+    """Whose call it is; empty: nobody's."""
 
 
 class Routing(Protocol):

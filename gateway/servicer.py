@@ -21,6 +21,7 @@ from voicemesh.callids import new_call_id
 from voicemesh.errors import DeadlineMissed, InvalidInput, OutOfOrder, VoicemeshError
 from voicemesh.residency import EDGE_HEADER, RESIDENCY_HEADER, TENANT_HEADER
 from voicemesh.sealing import refusal
+from voicemesh.tenancy import take
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -54,6 +55,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
     async def Converse(  # type: ignore[override] # a coroutine that reads and writes by itself
         self, request_iterator: AsyncIterator[call_pb2.ConverseRequest], context: Context
     ) -> None:
+        take(context)
         try:
             with self._gateway.live.admit():
                 await self._converse(context)
@@ -117,7 +119,7 @@ class GrpcDoor(call_pb2_grpc.CallServiceServicer):
             route.call_id or new_call_id(gateway.tag),
             placed=route.placed,
             number=route.number,
-            tenant=told["tenant"],
+            tenant=told["tenant"] or route.tenant,
             residency=told["residency"],
             edge=told["edge"],
         )

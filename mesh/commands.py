@@ -25,6 +25,7 @@ from mesh.local.renewal import ORDER
 from mesh.local.world import chosen
 from mesh.tables import starting_table, status_view
 from mesh.topology import LOCAL, Topology, commands as topologies, load, service_name, with_phones
+from mesh.trust.commands import token
 from voicemesh.errors import InvalidInput, NotFound, Unavailable
 
 _TopologyFile = Annotated[
@@ -62,6 +63,7 @@ def register(app: typer.Typer) -> None:
     app.command()(scale)
     app.command()(restart)
     app.command()(deploy)
+    app.command()(token)
     envoy = typer.Typer(help="Look at the Envoy configuration that a topology becomes.")
     envoy.callback()(_envoy)
     envoy.command("render")(render_envoy)

@@ -5,7 +5,8 @@ What is known comes from, in this order:
 * meshes that run inside this process (`know`);
 * the book of the mesh that runs here, ``$VOICEMESH_HOME/access.json``, written by `voicemesh up`;
 * the environment: ``VOICEMESH_TOKEN`` (a token, or @FILE with one) and ``VOICEMESH_CA`` (a file
-  with the issuer of the edge's certificate; by default whoever the system believes).
+  with the issuer of the edge's certificate; by default whoever the system believes), and
+  ``VOICEMESH_PEER`` where that certificate is for another name than the target's.
 
 A target that none of them knows is spoken to in plain text on this machine, and encrypted elsewhere
 unless ``VOICEMESH_PLAINTEXT=true``.
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 BOOK = "access.json"
-TOKEN, ISSUER, PLAINTEXT = "VOICEMESH_TOKEN", "VOICEMESH_CA", "VOICEMESH_PLAINTEXT"
+TOKEN, ISSUER, PEER = "VOICEMESH_TOKEN", "VOICEMESH_CA", "VOICEMESH_PEER"
+PLAINTEXT = "VOICEMESH_PLAINTEXT"
 
 _known: list[Path] = []
 
@@ -94,7 +96,7 @@ def find(target: str, environ: Mapping[str, str] | None = None) -> Access:
             return access
     token, issuer = environ.get(TOKEN, ""), environ.get(ISSUER, "")
     if token or issuer:
-        return Access(roots=issuer, token=token)
+        return Access(roots=issuer, token=token, peer=environ.get(PEER, ""))
     near = all(is_loopback(one.rpartition(":")[0].strip("[]")) for one in asked)
     return Access(plaintext=near or environ.get(PLAINTEXT, "").lower() in ("1", "true"))
 

@@ -110,7 +110,7 @@ async def act(room: Room, method: str, request: Any) -> control_pb2.Call:  # noq
     Raise OutOfOrder for a call that has ended or is not answered yet, NotFound for an unknown one.
     """
     call_id = request.call_id
-    dialling = room.calls.dialling.get(call_id)
+    dialling = room.calls.placed(call_id)
     if dialling is not None and method == "HangUp":
         return await room.placing.cancel(dialling)
     held = room.calls.held(call_id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.control.follower import Follower
 from voicemesh.api.control.v1 import control_pb2, event_pb2
+from voicemesh.tenancy import asking, sees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +37,7 @@ class Dialling:
     """When it counts as not answered; event loop's time."""
     reason: str = "no_answer"
     """Why it will have ended then."""
+    tenant: str = field(default_factory=asking)
 
 
 class Held:
@@ -58,7 +60,8 @@ class Calls:
         self._publish = publish
         self._live: dict[str, Held] = {}
         self.dialling: dict[str, Dialling] = {}
-        self._ended: OrderedDict[str, control_pb2.Call] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[str, control_pb2.Call]] = OrderedDict()
+        """With the tenant."""
 
     def begin(self, live: LiveCall, facts: CallFacts) -> None:
         """Follow a call from its beginning here."""
@@ -67,7 +70,7 @@ class Calls:
 
         def publish(event: event_pb2.CallEvent) -> None:
             if event.HasField("ended"):
-                self.remember(self._described(held, event.ended))
+                self.remember(self._described(held, event.ended), facts.tenant)
             self._publish(event)
 
         def gone() -> None:
@@ -79,22 +82,38 @@ class Calls:
         live.taps.append(held.follower)
 
     def held(self, call_id: str) -> Held | None:
-        """Return a live call."""
+        """Return a live call that who asks may know of."""
         held = self._live.get(call_id)
-        return None if held is None or held.live.ended else held
+        if held is None or held.live.ended or not sees(held.facts.tenant):
+            return None
+        return held
+
+    def placed(self, call_id: str) -> Dialling | None:
+        """Return a call that is being placed, likewise."""
+        dialling = self.dialling.get(call_id)
+        return dialling if dialling and sees(dialling.tenant) else None
 
     def ended(self, call_id: str) -> control_pb2.Call | None:
-        """Return a call that has ended here."""
-        return self._ended.get(call_id)
+        """Return a call that has ended here, likewise."""
+        tenant, call = self._ended.get(call_id, ("", None))
+        return call if sees(tenant) else None
+
+    def owner(self, call_id: str) -> str:
+        """Return whose call it is; empty if nobody's, or not known here."""
+        if call_id in self._live:
+            return self._live[call_id].facts.tenant
+        if call_id in self.dialling:
+            return self.dialling[call_id].tenant
+        return self._ended.get(call_id, ("", None))[0]
 
     def live(self) -> Iterable[Held]:
-        """Return the live calls by identity."""
+        """Return the live calls by identity, likewise."""
         found = [each for _, each in sorted(self._live.items())]
-        return [each for each in found if not each.live.ended]
+        return [each for each in found if not each.live.ended and sees(each.facts.tenant)]
 
-    def remember(self, call: control_pb2.Call) -> None:
+    def remember(self, call: control_pb2.Call, tenant: str) -> None:
         """Keep a call that has ended; the oldest of too many is forgotten."""
-        self._ended[call.call_id] = call
+        self._ended[call.call_id] = tenant, call
         while len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
 

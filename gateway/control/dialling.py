@@ -90,7 +90,7 @@ class Tickets:
         last = int(now + (TICKET_SECONDS if route.placed else ADMISSION_SECONDS))
         kind = int(route.placed)
         said: list[object] = [route.call_id, route.bot, dict(route.variables), last, kind]
-        said += [route.number, route.caller, route.callee]
+        said += [route.number, route.caller, route.callee, route.tenant]
         # One carrier passes on no more than 256 characters in all.
         plain = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
         text = base64.urlsafe_b64encode(self._sealer.seal(plain.encode(), 0)).decode()
@@ -108,12 +108,12 @@ class Tickets:
             said = self._sealer.open(_sealed(parameters), 0)
         except Denied:
             raise _not_ours() from None
-        call_id, bot, variables, last, placed, number, caller, callee = json.loads(said)
+        call_id, bot, variables, last, placed, number, caller, callee, tenant = json.loads(said)
         if not now <= last <= now + TICKET_SECONDS + _SKEW_SECONDS:
             raise Denied("this ticket is too old", reason="OLD_TICKET")
         others = {name: value for name, value in parameters.items() if name not in _NAMES}
         given = {**others, **variables}
-        return Route(bot, given, number, call_id, bool(placed), caller, callee)
+        return Route(bot, given, number, call_id, bool(placed), caller, callee, tenant)
 
     def redeem(self, parameters: Mapping[str, str], now: float) -> Route | None:
         """Take a ticket, as `read`; raise Denied also for one that was taken here before."""

@@ -10,6 +10,7 @@ import grpc.aio
 from voicemesh.api.control.v1 import control_pb2_grpc
 from voicemesh.callids import CALL_HEADER, ELSEWHERE_HEADER, OWNER_HEADER, SEARCH_HEADER
 from voicemesh.channel import open_channel
+from voicemesh.tenancy import passed_on
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -40,16 +41,20 @@ class Elsewhere:
         gateway's own error.
         """
         named = ((CALL_HEADER, f"call-{tag}"),) if tag else ()
-        return await self._call(method, request, ((SEARCH_HEADER, depth), *named))
+        return await self._call(method, request, ((SEARCH_HEADER, depth), *named, *passed_on()))
 
     async def ask_owner(self, method: str, request: Message, key: str) -> Message | None:
         """Return what the owner of a key answers."""
-        return await self._call(method, request, ((SEARCH_HEADER, KNOWN), (OWNER_HEADER, key)))
+        return await self._call(
+            method, request, ((SEARCH_HEADER, KNOWN), (OWNER_HEADER, key), *passed_on())
+        )
 
     async def watch(self, request: Message, tag: str = "") -> Any | None:  # noqa: ANN401 - a stream
         """Return the stream of a gateway that the request concerns; None if there is none."""
         named = ((CALL_HEADER, f"call-{tag}"),) if tag else ()
-        stream = self._stub.WatchCalls(request, metadata=((SEARCH_HEADER, LIVE), *named))
+        stream = self._stub.WatchCalls(
+            request, metadata=((SEARCH_HEADER, LIVE), *named, *passed_on())
+        )
         # Sent as soon as the watch stands; a refusal has none, and is the end of the stream.
         await stream.initial_metadata()
         if not stream.done():

@@ -121,7 +121,7 @@ class Placing:
         if room.calls.dialling.pop(call.call_id, None) is None:
             return call
         call.state, call.end_reason = control_pb2.CALL_STATE_ENDED, reason
-        room.calls.remember(call)
+        room.calls.remember(call, dialling.tenant)
         room.publish(
             event_pb2.CallEvent(
                 event_id=f"{call.call_id}-0-1",

@@ -43,7 +43,7 @@ class Room:
         self.watchers = Watchers()
         self.keys = Keys()
         self.tickets = Tickets(keys)
-        self.sinks: list[Callable[[event_pb2.CallEvent], None]] = [self.watchers.publish]
+        self.sinks: list[Callable[[event_pb2.CallEvent], None]] = [self._show]
         """Who is told of events besides."""
         self.calls = Calls(settings, self.publish)
         self.diallers: dict[str, Dialler] = {}
@@ -103,7 +103,10 @@ class Room:
 
     def knows(self, call_id: str) -> bool:
         """Whether something is known of a call that is not live here."""
-        return call_id in self.calls.dialling or self.calls.ended(call_id) is not None
+        return bool(self.calls.placed(call_id) or self.calls.ended(call_id))
+
+    def _show(self, event: event_pb2.CallEvent) -> None:
+        self.watchers.publish(event, self.calls.owner(event.call_id))
 
     def publish(self, event: event_pb2.CallEvent) -> None:
         """Tell everybody who is told of events."""

@@ -12,6 +12,7 @@ from voicemesh import errors
 from voicemesh.api.control.v1 import control_pb2, control_pb2_grpc
 from voicemesh.callids import ELSEWHERE_HEADER, SEARCH_HEADER, gateway_tag, tag_of
 from voicemesh.errors import NotFound, OutOfOrder, Unavailable, VoicemeshError
+from voicemesh.tenancy import asking, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -59,7 +60,7 @@ class ControlDoor(control_pb2_grpc.CallsServiceServicer):
                 if owned is not None:
                     return owned
             keys = self._room.keys
-            return await keys.once(("create",), request.idempotency_key, request, create)
+            return await keys.once(("create", asking()), request.idempotency_key, request, create)
 
         return await _guarded(context, once)
 
@@ -73,7 +74,7 @@ class ControlDoor(control_pb2_grpc.CallsServiceServicer):
                 return control_pb2.GetCallResponse(call=calls.describe(held))
             found = await self._ask(LIVE, "GetCall", request, context)
             if found is None:
-                dialling = calls.dialling.get(request.call_id)
+                dialling = calls.placed(request.call_id)
                 known = dialling.call if dialling else calls.ended(request.call_id)
                 if known is not None and _depth(context) != LIVE:
                     return control_pb2.GetCallResponse(call=known)
@@ -167,7 +168,7 @@ class ControlDoor(control_pb2_grpc.CallsServiceServicer):
         answer: Callable[..., Answer],
     ) -> Answer:
         """Do something to a call once, wherever it is held."""
-        room, scope = self._room, (method, request.call_id)
+        room, scope = self._room, (method, request.call_id, take(context))
 
         async def act() -> Answer:
             return answer(call=await acts.act(room, method, request))
@@ -192,7 +193,7 @@ class ControlDoor(control_pb2_grpc.CallsServiceServicer):
     ) -> control_pb2.CreateCallResponse | None:
         try:
             found = await self._room.elsewhere.ask_owner(
-                "CreateCall", request, request.idempotency_key
+                "CreateCall", request, f"{asking()}/{request.idempotency_key}"
             )
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
@@ -264,6 +265,7 @@ def _depth(context: Context) -> str:
 
 async def _guarded(context: Context, act: Callable[[], Coroutine[None, None, Answer]]) -> Answer:
     """Act; pass errors on as their status, and say so where another gateway may know better."""
+    take(context)
     try:
         return await act()
     except _Absent as error:

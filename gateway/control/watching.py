@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway import metrics
 from voicemesh.errors import Refused
+from voicemesh.tenancy import asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +27,14 @@ class Watcher:
         self.call_id = call_id
         """The call that it watches; empty watches all."""
         self.cut_off = False
+        self._tenant = asking()
         self._unread: asyncio.Queue[event_pb2.CallEvent] = asyncio.Queue(MAX_UNREAD)
 
-    def put(self, event: event_pb2.CallEvent) -> None:
-        """Take an event, or never one more."""
+    def put(self, event: event_pb2.CallEvent, owner: str) -> None:
+        """Take an event of a tenant's call, or never one more."""
         if self.call_id not in ("", event.call_id) or self.cut_off:
+            return
+        if self._tenant not in ("", owner):
             return
         try:
             self._unread.put_nowait(event)
@@ -53,10 +57,10 @@ class Watchers:
     def __init__(self) -> None:
         self._watchers: list[Watcher] = []
 
-    def publish(self, event: event_pb2.CallEvent) -> None:
-        """Tell everybody who wants to know."""
+    def publish(self, event: event_pb2.CallEvent, owner: str = "") -> None:
+        """Tell everybody who wants to know, and may."""
         for watcher in self._watchers:
-            watcher.put(event)
+            watcher.put(event, owner)
 
     @contextmanager
     def watching(self, call_id: str) -> Iterator[Watcher]:

@@ -219,6 +219,7 @@ class Guest:
             text=self._dialect.capabilities.speaks,
             placed=route.placed,
             number=route.number,
+            tenant=route.tenant,
         )
         leg.placed = route.placed
         if not self._over:

@@ -1,5 +1,6 @@
 """From a topology to the files that Envoy runs on."""
 
+from mesh.envoy.access import public_secret
 from mesh.envoy.binary import binary, validate
 from mesh.envoy.files import write
 from mesh.envoy.lint import check, lint
@@ -14,6 +15,7 @@ __all__ = [
     "binary",
     "check",
     "lint",
+    "public_secret",
     "render",
     "secrets",
     "validate",

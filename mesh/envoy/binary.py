@@ -16,6 +16,7 @@ from mesh.envoy.files import text
 from mesh.envoy.model import FRONT_ROUTES
 from mesh.envoy.transcoder import DESCRIPTORS
 from voicemesh.errors import Misconfigured
+from voicemesh.tokens import key_set, new_key
 
 if TYPE_CHECKING:
     from mesh.envoy.model import Json, Rendered
@@ -61,20 +62,26 @@ def flatten(rendered: Rendered) -> Json:
             monitor["typed_config"]["filename"] = os.devnull  # nor need this file exist
     static = flat["static_resources"]
     for listener in static["listeners"]:
-        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-        name = manager.pop("rds")["route_config_name"]
-        for one in manager["http_filters"]:
-            if "proto_descriptor" in one["typed_config"]:
-                one["typed_config"]["proto_descriptor"] = str(DESCRIPTORS)
-        for log in manager["access_log"]:
-            log["typed_config"]["path"] = os.devnull  # its folder need not exist for a check
-        document = rendered.front_routes if name == FRONT_ROUTES else rendered.routes
-        route_config = copy.deepcopy((document or {})["resources"][0])
-        del route_config["@type"]
-        # Over RDS a missing cluster is let pass; here it must not be.
-        manager["route_config"] = {**route_config, "validate_clusters": True}
+        for chain in listener["filter_chains"]:
+            _flatten_manager(chain["filters"][0]["typed_config"], rendered)
     static["clusters"] = [_fixed(one, rendered) for one in rendered.clusters["resources"]]
     return flat
+
+
+def _flatten_manager(manager: Json, rendered: Rendered) -> None:
+    name = manager.pop("rds")["route_config_name"]
+    for one in manager["http_filters"]:
+        for provider in one["typed_config"].get("providers", {}).values():
+            provider["local_jwks"] = {"inline_string": key_set(new_key())}  # nor need that file
+        if "proto_descriptor" in one["typed_config"]:
+            one["typed_config"]["proto_descriptor"] = str(DESCRIPTORS)
+    for log in manager["access_log"]:
+        log["typed_config"]["path"] = os.devnull  # its folder need not exist for a check
+    document = rendered.front_routes if name == FRONT_ROUTES else rendered.routes
+    route_config = copy.deepcopy((document or {})["resources"][0])
+    del route_config["@type"]
+    # Over RDS a missing cluster is let pass; here it must not be.
+    manager["route_config"] = {**route_config, "validate_clusters": True}
 
 
 def _fixed(cluster: Json, rendered: Rendered) -> Json:

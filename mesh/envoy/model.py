@@ -56,6 +56,10 @@ class Layout:
     access_log: Path
     certificates: Path | None = None
     """Folder with what it shows and whom it believes; by default beside its other files."""
+    shown: Path | None = None
+    """Folder with what an edge shows to callers; likewise."""
+    key_set: Path | None = None
+    """File with the keys of callers' tokens; likewise."""
 
     @property
     def bootstrap(self) -> Path:
@@ -90,6 +94,16 @@ class Layout:
     def identity(self) -> Path:
         """Folder of its certificate."""
         return self.certificates or self.folder / "identity"
+
+    @property
+    def public(self) -> Path:
+        """Folder of the certificate that callers see."""
+        return self.shown or self.folder / "public"
+
+    @property
+    def keys(self) -> Path:
+        """Keys that callers' tokens are checked with."""
+        return (self.key_set or self.folder / "jwks.json").absolute()
 
     def secret(self, name: str) -> Path:
         """Return the SDS file of one secret."""

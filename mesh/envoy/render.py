@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh.envoy.access import admit, public_secret
 from mesh.envoy.answers import (
     CLUSTER as ANSWERS,
     answer_cluster,
@@ -69,12 +70,16 @@ def render(  # noqa: PLR0913 - each is one independent choice, by keyword
     )
     if topology.trust.mtls:
         encrypt(topology, region, envoy, layout, (begun, {"resources": found}))
+    kept = secrets(layout) if topology.trust.mtls else {}
+    if door == "edge":
+        admit(topology, region, layout, (begun, ways))
+        kept |= public_secret(layout)
     rendered = Rendered(
         door=door,
         layout=layout,
         bootstrap=begun,
         clusters={"resources": found},
-        secrets=secrets(layout) if topology.trust.mtls else {},
+        secrets=kept,
         routes=ways,
         endpoints=by_cluster,
         front_routes=front_routes(around) if has_front else None,

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mesh.envoy import render, secrets, validate, write
+from mesh.envoy import public_secret, render, secrets, validate, write
 from mesh.envoy.files import replace as replace_file, text
 from mesh.local.admin import Admin
 from mesh.local.parts import EnvoyPart
@@ -134,14 +134,22 @@ class Doors:
 
     def show(self) -> None:
         """Have the Envoys show the certificates that were made for them last."""
-        if self._certificates.made_here:
-            for envoy in self.envoys:
-                for path, document in secrets(self._layout(envoy), inline=True).items():
-                    replace_file(path, text(document), mode=0o600)
+        for envoy in self.envoys:
+            layout = self._layout(envoy)
+            made = secrets(layout, inline=True) if self._certificates.made_here else {}
+            if envoy.door == "edge" and self._certificates.public_made_here:
+                made |= public_secret(layout, inline=True)
+            for path, document in made.items():
+                replace_file(path, text(document), mode=0o600)
 
     def _layout(self, envoy: Envoy) -> Layout:
         certificates = self._certificates.folder(self._region.name, envoy.door)
-        return replace(self._home.layout(envoy.name), certificates=certificates)
+        return replace(
+            self._home.layout(envoy.name),
+            certificates=certificates,
+            shown=self._certificates.public(self._region.name),
+            key_set=self._certificates.keys,
+        )
 
     def _reserve(self, envoy: Envoy) -> None:
         region, path = self._region, self._topology.path

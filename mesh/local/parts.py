@@ -249,7 +249,11 @@ class ReplicaPart:
         else:
             common["PLAINTEXT"] = "true"
         if self.service == "sip":
-            return {**common, "EDGE": around.edge_target}
+            return {
+                **common,
+                "EDGE": around.edge_target,
+                **around.certificates.telephoning(),
+            }
         if self.service == "gateway":
             # A mesh keeps its key for as long as it runs: calls outlive their gateways.
             keys = os.environ.get("VOICEMESH_RESUME_KEYS") or _RESUME_KEY

@@ -367,13 +367,14 @@ class LocalMesh:
             self.home.leave()
 
     @property
-    def way(self) -> Access:
-        """How a person on this machine uses its mesh Envoys."""
-        return self.certificates.operating(self.region.name, self.mesh_addresses)
+    def ways(self) -> list[Access]:
+        """How a person on this machine gets in: as a caller, and at its mesh Envoys."""
+        inside = self.certificates.operating(self.region.name, self.mesh_addresses)
+        return [self.certificates.calling(self.edge_addresses), inside]
 
     def _write_book(self) -> None:
         """Tell clients on this machine, and in this process, how to get in."""
-        replace(self.home.access, book_text([self.way]), mode=0o600)
+        replace(self.home.access, book_text(self.ways), mode=0o600)
         know(self.home.access)
 
     def _replica(self, service: ServiceName, name: str) -> ReplicaPart:

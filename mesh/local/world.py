@@ -66,13 +66,16 @@ class LocalWorld:
         self._moves: set[asyncio.Task[None]] = set()
         self._control = Control(self.home.control, {"status": self._status, "stop": self._stop})
 
+    def _book(self) -> str:
+        return book_text([way for one in self.meshes.values() for way in one.ways])
+
     async def __aenter__(self) -> Self:
         self.home.take()
         try:
             for region in self.topology.regions:
                 self._reserve(self.topology, region.name)
             await self._control.open()
-            replace(self.home.access, book_text([one.way for one in self.meshes.values()]), 0o600)
+            replace(self.home.access, self._book(), 0o600)
             self._write_state()
             await asyncio.gather(*map(self._enter, self.meshes.values()))
             self.started = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import ValidationError
 
 from mesh.services import SERVICES, ServiceName
+from mesh.topology.access import Access
 from mesh.topology.fields import Part
 from mesh.topology.model import Topology, Tuning
 from mesh.topology.region import Door, Front, Region, Service
@@ -129,5 +130,6 @@ _BELOW: dict[str, type[Part]] = {
     "front": Front,
     "tenants": Tenant,
     "trust": Trust,
+    "access": Access,
     "tuning": Tuning,
 }

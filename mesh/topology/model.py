@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, model_validator
 
 from mesh.topology import nearness
+from mesh.topology.access import Access
 from mesh.topology.fields import Environment, LogLevel, Part, Slug
 from mesh.topology.region import Region
 from mesh.topology.tenants import Tenant
@@ -51,6 +52,8 @@ class Topology(Part):
     tuning: Tuning = Tuning()
     trust: Trust = Trust()
     """How processes know each other."""
+    access: Access = Access()
+    """How callers get in."""
     chaos: Annotated[bool, Field(strict=True)] = False
     """Whether every replica stands behind a relay, so that its connections can be cut."""
 

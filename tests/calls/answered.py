@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import httpx
 from twilio.request_validator import RequestValidator
 
-from tests.support.mesh import running_mesh
+from tests.support.mesh import http_client, running_mesh
 from voicemesh.carriers.table import DIALECTS
 from voicemesh.emulate import CarrierCall, Order
 
@@ -90,7 +90,7 @@ async def site(folder: Path, carriers: str = "") -> AsyncIterator[Site]:
     }
     async with (
         running_mesh(environment=environment) as mesh,
-        httpx.AsyncClient(base_url=f"http://{mesh.edge_address}", timeout=20) as http,
+        http_client(mesh) as http,
     ):
         yield Site(mesh, http, folder)
 

@@ -13,7 +13,7 @@ import grpc.aio
 import httpx
 import pytest
 
-from tests.support.mesh import running_mesh
+from tests.support.mesh import http_client, running_mesh
 from voicemesh.api.control.v1 import control_pb2, control_pb2_grpc
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.callids import gateway_tag
@@ -51,7 +51,7 @@ async def site(gateways: int = 2, **environment: str) -> AsyncIterator[Site]:
     async with running_mesh(drain_seconds=6, environment=environment) as mesh:
         await mesh.scale("gateway", gateways)
         async with (
-            httpx.AsyncClient(base_url=f"http://{mesh.edge_address}", timeout=20) as http,
+            http_client(mesh) as http,
             open_channel(mesh.edge_target) as channel,
         ):
             yield Site(mesh, http, control_pb2_grpc.CallsServiceStub(channel))

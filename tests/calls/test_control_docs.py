@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.mesh import running_mesh
+from voicemesh.access import read_token
 from voicemesh.audio import AudioFormat, Encoding, tonetext, write_wav
 from voicemesh.bots import check
 from voicemesh.bots.numbers import check_numbers
@@ -53,8 +54,13 @@ async def test_the_commands_do_what_they_say(tmp_path: Path) -> None:
     ):
         while not call.transcripts:
             await call.change(0.05)
+        known = mesh.certificates.calling(())
         environment = {
-            "EDGE": mesh.edge_address,
+            "EDGE": f"localhost:{mesh.edge_address.rpartition(':')[2]}",
+            "CA": known.roots,
+            "CURL_CA_BUNDLE": known.roots,
+            "TOKEN": read_token(known.token),
+            "AUTH": "Authorization: " + known.headers()["authorization"],
             "CALL": call.started.call_id,
             "SOUND": str(sound),
         }

@@ -7,7 +7,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from voicemesh.access import find, read_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NODE = Path(__file__).parent / "node"
 DEADLINE_SECONDS = 100
@@ -18,14 +23,16 @@ def missing() -> bool:
     return not (shutil.which("node") and shutil.which("npm"))
 
 
-async def run(*command: str | Path, folder: Path = NODE) -> tuple[int, str, str]:
+async def run(
+    *command: str | Path, folder: Path = NODE, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"npm_config_update_notifier": "false"},
+        env=os.environ | {"npm_config_update_notifier": "false"} | dict(environment or {}),
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(), DEADLINE_SECONDS)
@@ -51,7 +58,10 @@ async def install(folder: Path = NODE) -> None:
 async def node_call(address: str, bot: str, *clips: Path) -> dict[str, Any]:
     """Place a call from Node; return what it reports."""
     await install()
-    code, out, err = await run("node", "caller.mjs", address, bot, *clips)
+    known = find(address.partition(",")[0])
+    shown = {"VOICEMESH_CA": known.roots, "VOICEMESH_TOKEN": read_token(known.token)}
+    environment = {name: value for name, value in shown.items() if value}
+    code, out, err = await run("node", "caller.mjs", address, bot, *clips, environment=environment)
     assert code == 0, err
     told: dict[str, Any] = json.loads(out)
     return told

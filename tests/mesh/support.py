@@ -37,6 +37,7 @@ regions:
       orchestrator: {replicas: 2}
 drain_seconds: 5
 trust: {mtls: false}
+access: {tokens: false}
 """
 
 

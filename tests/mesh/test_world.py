@@ -56,6 +56,7 @@ tenants:
 tuning: {{health_interval_ms: 500, health_timeout_ms: 450, keepalive_ms: 1000}}
 drain_seconds: 60
 trust: {{mtls: false}}
+access: {{tokens: false}}
 """
 NORTH = f"""\
   - name: eu-north
