@@ -192,6 +192,8 @@ async def test_an_application_places_calls_through_telers_api(tmp_path: Path) ->
             assert both[1].json()["call"]["call_id"] == ours
             assert list(teler.calls) == ["call-1"]
             async with await answered(here, teler, "call-1") as call:
+                # The emulated socket has a name of its own for the call.
+                teler.calls[call_name(call)] = {"state": "answered"}
                 await perform(call, [AwaitReply()])
                 [live] = await calls(here)
                 assert (live["call_id"], live["direction"]) == (ours, "DIRECTION_OUTBOUND")
@@ -201,15 +203,17 @@ async def test_an_application_places_calls_through_telers_api(tmp_path: Path) ->
                 assert ended.status_code == 200
                 await call.wait_ended(10)
                 # What lies behind the socket is ended, too.
-                await until(lambda: ("call-1", "hangup") in [each[:2] for each in teler.changes])
+                ended_there = (call_name(call), "hangup")
+                await until(lambda: ended_there in [each[:2] for each in teler.changes])
             await nobody_answers(here, teler, body)
 
 
 async def nobody_answers(here: Site, teler: Teler, body: dict[str, Any]) -> None:
     placed = await here.http.post("/v1/calls", json={**body, "idempotency_key": "two"})
     ours = placed.json()["call"]["call_id"]
-    status = reached(teler.calls["call-2"]["status_callback_url"])
-    told = {"event": "call.completed", "data": {"call_id": "call-2", "status": "busy"}}
+    theirs = list(teler.calls)[-1]
+    status = reached(teler.calls[theirs]["status_callback_url"])
+    told = {"event": "call.completed", "data": {"call_id": theirs, "status": "busy"}}
     stranger = await here.http.post(status.partition("?")[0], json=told)
     assert stranger.status_code == 403
     assert (await here.http.get(f"/v1/calls/{ours}")).json()["call"]["state"].endswith("DIALLING")
