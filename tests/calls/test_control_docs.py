@@ -80,7 +80,7 @@ async def test_the_commands_do_what_they_say(tmp_path: Path) -> None:
 
 
 def test_the_files_are_right(tmp_path: Path) -> None:
-    numbers, bot = snippets("yaml")
+    _trunk, numbers, bot = snippets("yaml")
     file = tmp_path / "numbers.yaml"
     file.write_text(numbers)
     assert not isinstance(check_numbers(file, ("frontdesk",)), list)

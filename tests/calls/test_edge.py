@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +24,8 @@ from voicemesh.access import Access
 from voicemesh.api.call.v1 import call_pb2, call_pb2_grpc
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.client import Call, Request
+from voicemesh.client.line import Line
+from voicemesh.errors import VoicemeshError
 from voicemesh.tokens import new_key, sign
 
 if TYPE_CHECKING:
@@ -71,18 +73,15 @@ class Edge:
         """Begin a call and hang up; return the status."""
         start = Request(bot="echo", caller_format=PHONE).to_proto()
         async with self.channel(token) as channel:
-            call: Any = call_pb2_grpc.CallServiceStub(channel).Converse(
-                metadata=headers, timeout=20
-            )
-            try:
-                await call.write(call_pb2.ConverseRequest(start=start))
-                await call.read()
-                await call.write(call_pb2.ConverseRequest(hang_up=call_pb2.HangUp()))
-                while await call.read() is not grpc.aio.EOF:
+            stub = call_pb2_grpc.CallServiceStub(channel)
+            stream: Any = stub.Converse(metadata=headers, timeout=20)
+            line = Line("edge", stream)
+            with suppress(VoicemeshError):
+                await line.start(start)
+                await line.send(call_pb2.ConverseRequest(hang_up=call_pb2.HangUp()))
+                while await line.receive() is not None:
                     pass
-            except (grpc.aio.AioRpcError, grpc.aio.UsageError, RuntimeError):
-                pass
-            code: grpc.StatusCode = await call.code()
+            code: grpc.StatusCode = await stream.code()
             return code
 
     @asynccontextmanager

@@ -16,7 +16,7 @@ from mesh.local import LocalWorld
 from mesh.topology import on_free_ports, parse
 from tests.mesh.support import settles
 from tests.mesh.test_world import sees_all
-from tests.support.mesh import held
+from tests.support.mesh import WORLD_FITS, WORLD_NEEDS, held
 from voicemesh import audit
 from voicemesh.audio import AudioFormat, Encoding
 from voicemesh.audio.tonetext import encode
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mesh.local import LocalMesh
     from voicemesh.audit import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not WORLD_FITS, reason=WORLD_NEEDS)]
 
 WIDE = AudioFormat(Encoding.LINEAR16, 16000)
 THREE = Path(__file__).parents[2] / "mesh" / "topologies" / "three-regions.yaml"

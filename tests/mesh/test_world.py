@@ -20,6 +20,7 @@ from mesh.local.following import follow
 from mesh.services import SERVICES, Envoy
 from mesh.topology import parse
 from tests.mesh.support import Caller, echo, gone, settles
+from tests.support.mesh import WORLD_FITS, WORLD_NEEDS
 from voicemesh.residency import ATTEMPT_HEADER, RESIDENCY_HEADER, TENANT_HEADER
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mesh.local import LocalMesh
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not WORLD_FITS, reason=WORLD_NEEDS)]
 
 NORTHERN = "front.eu-north.orchestrator"
 SLACK = 4.0

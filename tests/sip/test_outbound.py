@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import httpx
 import pytest
 import yaml
 
@@ -28,7 +27,7 @@ from tests.sip.support import (
     until,
     voice,
 )
-from tests.support.mesh import held
+from tests.support.mesh import held, http_client
 from voicemesh.api.sip.v1 import sip_pb2, sip_pb2_grpc
 from voicemesh.channel import open_channel
 
@@ -76,18 +75,14 @@ class Far:
     async def create(self, carrier: str, **more: Any) -> Any:  # noqa: ANN401 - JSON
         """Place a call by call control; return it."""
         body = {"callee": "+4930123456", "bot": "echo", "carrier": carrier, **more}
-        async with httpx.AsyncClient(base_url=self.address, timeout=20) as http:
+        async with http_client(self.phones.mesh) as http:
             answer = await http.post("/v1/calls", json={"idempotency_key": carrier, **body})
         assert answer.status_code == 200, answer.text
         return answer.json()["call"]
 
     async def get(self, call_id: str) -> Any:  # noqa: ANN401 - JSON
-        async with httpx.AsyncClient(base_url=self.address, timeout=20) as http:
+        async with http_client(self.phones.mesh) as http:
             return (await http.get(f"/v1/calls/{call_id}")).json()["call"]
-
-    @property
-    def address(self) -> str:
-        return f"http://{self.phones.mesh.edge_address}"
 
 
 NAMES = ("asks", "proxy", "wrong", "busy", "slow", "registers", "softphone")
@@ -158,7 +153,7 @@ async def test_what_becomes_of_calls_that_nobody_takes(tmp_path: Path, far: Far)
     ):
         busy, rung = await far.create("busy"), await far.create("slow")
         assert rung["state"] == "CALL_STATE_DIALLING"
-        async with httpx.AsyncClient(base_url=far.address) as http:
+        async with http_client(far.phones.mesh) as http:
             path = f"/v1/calls/{rung['call_id']}:hangUp"
             ended = await http.post(path, json={"idempotency_key": "enough"})
         assert ended.json()["call"]["end_reason"] == "cancelled"

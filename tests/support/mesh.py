@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 Running = TypeVar("Running")
 
 WHOLE_SECONDS = 30.0
+_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+_WORLD_INSTANCES = 256
+WORLD_FITS = int(_INSTANCES.read_text(encoding="ascii")) >= _WORLD_INSTANCES
+"""Each Envoy watches its files by some ten inotify instances; a world of regions has a dozen."""
+WORLD_NEEDS = f"needs fs.inotify.max_user_instances >= {_WORLD_INSTANCES} (sysctl)"
 
 
 @asynccontextmanager

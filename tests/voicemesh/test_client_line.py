@@ -21,7 +21,14 @@ class FakeStream:
             asyncio.get_running_loop().create_future()
         )
 
-    async def write(self, _request: call_pb2.ConverseRequest) -> None:
+        self._metadata_sent = asyncio.Event()
+        self._metadata_sent.set()
+        self._cython_call = self
+
+    def done(self) -> bool:
+        return False
+
+    async def send_serialized_message(self, _request: bytes) -> None:
         self.asked.set()
 
     def read(self) -> Awaitable[call_pb2.ConverseResponse]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voicemesh import access
 from voicemesh.chaos.plan import BLOCK_SECONDS
 from voicemesh.commands.places import HOME_VARIABLE
 from voicemesh.errors import Misconfigured, Unavailable, VoicemeshError
@@ -126,8 +127,10 @@ async def started(
         up = ("up", "--topology", str(file), "--models", models, "--detach")
         try:
             await _command(around, *up)
+            access.know(Path(folder) / access.BOOK)
             yield Mesh(Path(folder))
         finally:
+            access.forget(Path(folder) / access.BOOK)
             await asyncio.shield(_command(around, "down", "--now", check=False))
 
 

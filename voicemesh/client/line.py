@@ -42,10 +42,9 @@ class Line:
         return first.started
 
     async def _open(self, start: call_pb2.Start) -> call_pb2.ConverseResponse | None:
-        try:
-            await self._stream.write(call_pb2.ConverseRequest(start=start))
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            return await self.receive()  # which raises what ended the stream
+        # What the public `write` waits for, too; see `send` for why it is not called.
+        await self._stream._metadata_sent.wait()  # type: ignore[attr-defined]
+        await self.send(call_pb2.ConverseRequest(start=start))
         return await self.receive()
 
     async def send(self, message: call_pb2.ConverseRequest) -> None:
