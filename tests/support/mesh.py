@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from mesh.local import LocalMesh
-from mesh.topology import LOCAL, load, on_free_ports
+from mesh.topology import LOCAL, Trust, load, on_free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -38,6 +38,7 @@ async def running_mesh(
     orchestrators: int = 2,
     drain_seconds: float = 5.0,
     tuning: Tuning | None = None,
+    mtls: bool = True,
     **replicas: int,
 ) -> AsyncIterator[LocalMesh]:
     """Run the local topology; nothing of it is left when the block ends.
@@ -47,6 +48,8 @@ async def running_mesh(
     topology = on_free_ports(load(LOCAL), orchestrator=orchestrators, **replicas)
     if tuning is not None:
         topology = topology.model_copy(update={"tuning": tuning})
+    if not mtls:
+        topology = topology.model_copy(update={"trust": Trust(mtls=False)})
     with tempfile.TemporaryDirectory(prefix="vm") as home:
         mesh = LocalMesh(
             topology,
