@@ -319,6 +319,7 @@ class LocalMesh:
         A replica's replacement serves before the old one drains, so no call is refused. An Envoy
         is emptied first, if there is another: what it still has after the drain's time ends.
         """
+        await self._templates.renew()
         return (await self.renewal.restart(name, wait=wait)).replacement
 
     async def deploy(

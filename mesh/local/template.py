@@ -34,7 +34,10 @@ def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     module, supervisor = sys.argv[2], int(sys.argv[3])
     main_module = f"{module}.__main__"
+    given = dict(os.environ)
     importlib.import_module(main_module)
+    # As our packages tell libraries how to behave; to have been told is not inherited otherwise.
+    set_by_import = {name: text for name, text in os.environ.items() if given.get(name) != text}
     setproctitle(f"template of {module}")
     gc.collect()
     gc.freeze()  # what was imported is shared with the children until somebody touches it
@@ -44,14 +47,16 @@ def main() -> None:
             # It ends at once, so that its child is the supervisor's.
             if os.fork():
                 os._exit(0)
-            _become(json.loads(request), requests, supervisor)
+            _become(json.loads(request), set_by_import, requests, supervisor)
             del sys.modules[main_module]  # it was only imported, not run
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             sys.exit(0)
         os.waitpid(between, 0)
 
 
-def _become(request: dict[str, Any], requests: socket.socket, supervisor: int) -> None:
+def _become(
+    request: dict[str, Any], set_by_import: dict[str, str], requests: socket.socket, supervisor: int
+) -> None:
     """Be a process of its own, as the request wants it; say so."""
     answer = {"number": request["number"], "pid": os.getpid()}
     try:
@@ -62,7 +67,7 @@ def _become(request: dict[str, Any], requests: socket.socket, supervisor: int) -
         requests.send(json.dumps({**answer, "pid": None}).encode())
         os._exit(1)
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update({**set_by_import, **request["environment"]})
     setproctitle(" ".join(request["arguments"]))
     sys.argv = list(request["arguments"][-1:])
     requests.send(json.dumps(answer).encode())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TEMPLATE = Path(template.__file__)
 PATIENCE_SECONDS = 30.0
 """Until a template has imported its service on a very busy machine; then it is done without."""
+_OURS = "VOICEMESH_"
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -36,7 +37,7 @@ class Templates:
     """The templates of one supervisor; it begins none before one is needed."""
 
     def __init__(self) -> None:
-        self._templates: dict[tuple[str, str], _Template] = {}
+        self._templates: dict[tuple[str, frozenset[tuple[str, str]]], _Template] = {}
 
     async def start(self, command: Command) -> Process:
         """Start a command, from a template where it names one."""
@@ -53,8 +54,9 @@ class Templates:
             await each.end()
 
     def _template(self, command: Command) -> _Template:
-        # What a library reads as it is imported depends on where it is found.
-        key = command.module, command.environment.get("PYTHONPATH", "")
+        # Libraries may read their variables as they are imported; our own are read later.
+        around = command.environment.items()
+        key = command.module, frozenset(one for one in around if not one[0].startswith(_OURS))
         kept = self._templates.get(key)
         if kept is None or not kept.usable:
             log = command.log.with_name(f"template-{command.module}.log")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 SERVICE = """
 import os, signal, sys
-sys.stdout.write(f"{os.environ['WHO']} {os.getpid()} {os.getppid()} {os.getpgid(0)}\\n")
+sys.stdout.write(f"{os.environ['VOICEMESH_WHO']} {os.getpid()} {os.getppid()} {os.getpgid(0)}\\n")
 sys.stdout.flush()
-if os.environ["WHO"] == "mayfly":
+if os.environ["VOICEMESH_WHO"] == "mayfly":
     sys.exit(3)
 signal.pause()
 """
@@ -39,7 +40,11 @@ def service(tmp_path: Path) -> Path:
 
 def command(folder: Path, who: str, module: str = "slowpoke") -> Command:
     root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "WHO": who, "PYTHONPATH": os.pathsep.join([root, str(folder)])}
+    environment = {
+        **os.environ,
+        "VOICEMESH_WHO": who,
+        "PYTHONPATH": os.pathsep.join([root, str(folder)]),
+    }
     arguments = (sys.executable, "-m", "slowpoke")
     return Command(arguments, environment, folder / f"{who}.log", module)
 
@@ -112,6 +117,32 @@ async def test_a_template_may_die_and_is_replaced(service: Path) -> None:
         assert two.running
         assert three.running
         await end(one, two, three)
+
+
+async def test_what_a_library_may_read_as_it_is_imported_is_not_shared(service: Path) -> None:
+    one, two = command(service, "one"), command(service, "two")
+    threads = {**two.environment, "OMP_NUM_THREADS": "1"}
+    async with templates() as kept:
+        processes = [await kept.start(one), await kept.start(replace(two, environment=threads))]
+        assert imports(service) == 2
+        await end(*processes)
+
+
+async def test_what_its_import_set_holds_for_each(service: Path) -> None:
+    package = service / "slowpoke" / "__init__.py"
+    package.write_text(
+        "import os\nos.environ.setdefault('VOICEMESH_WHO', 'nobody')\n"
+        "os.environ.setdefault('SET_BY_IMPORT', 'yes')\n"
+    )
+    main = service / "slowpoke" / "__main__.py"
+    main.write_text(
+        "if __name__ == '__main__':\n    import os\n"
+        "    print(os.environ['VOICEMESH_WHO'], os.environ['SET_BY_IMPORT'])\n"
+    )
+    async with templates() as kept:
+        process = await kept.start(command(service, "one"))
+        await asyncio.wait_for(process.wait(), 15)
+    assert tail(service / "one.log") == "one yes"
 
 
 async def test_new_code_after_renewal(service: Path) -> None:
